@@ -1,0 +1,1 @@
+"""The wire protocol of Lilong: bytes in, events out, on CPython and MicroPython alike."""

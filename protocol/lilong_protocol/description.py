@@ -1,0 +1,61 @@
+"""DESCRIBE: the first frame under fresh keys; the node's clock and its channels."""
+
+from lilong_protocol import cbor
+from lilong_protocol.errors import DecodeError
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+HASH_BYTES = 8
+_FIELDS = 5
+
+
+class Description:
+    """What the gateway needs to read this boot's batches.
+
+    epoch_ms_at_boot is milliseconds since 2000 at uptime 0, None while the node has no time;
+    descriptor is None when the gateway already has the one of this hash.
+    """
+
+    def __init__(
+        self,
+        boot_id: int,
+        epoch_ms_at_boot: "int | None",
+        uncertainty_ms: int,
+        descriptor_hash: bytes,
+        descriptor: "bytes | None",
+    ) -> None:
+        self.boot_id = boot_id
+        self.epoch_ms_at_boot = epoch_ms_at_boot
+        self.uncertainty_ms = uncertainty_ms
+        self.descriptor_hash = descriptor_hash
+        self.descriptor = descriptor
+
+    def pack(self) -> bytes:
+        """Return the plaintext to be sealed."""
+        clock = (self.boot_id, self.epoch_ms_at_boot, self.uncertainty_ms)
+        return cbor.encode_sequence(clock) + cbor.encode_sequence(
+            (self.descriptor_hash, self.descriptor)
+        )
+
+
+def parse_description(plaintext: bytes) -> Description:
+    """Return the opened DESCRIBE; DecodeError when its fields are wrong."""
+    fields: list[Any] = cbor.decode_sequence(plaintext)
+    if len(fields) < _FIELDS:
+        raise DecodeError("a DESCRIBE with too few fields")
+    boot_id, epoch_ms, uncertainty_ms, descriptor_hash, descriptor = fields[:_FIELDS]
+    if not _is_count(boot_id, 1 << 32) or not _is_count(uncertainty_ms, 1 << 48):
+        raise DecodeError("a DESCRIBE with a wrong number")
+    if epoch_ms is not None and not _is_count(epoch_ms, 1 << 48):
+        raise DecodeError("a DESCRIBE with a wrong clock")
+    if type(descriptor_hash) is not bytes or len(descriptor_hash) != HASH_BYTES:
+        raise DecodeError("a DESCRIBE with a wrong hash")
+    if descriptor is not None and type(descriptor) is not bytes:
+        raise DecodeError("a DESCRIBE with a wrong descriptor")
+    return Description(boot_id, epoch_ms, uncertainty_ms, descriptor_hash, descriptor)
+
+
+def _is_count(value: "Any", limit: int) -> bool:
+    return type(value) is int and 0 <= value < limit

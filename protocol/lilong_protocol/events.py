@@ -1,0 +1,105 @@
+"""What sessions tell their drivers."""
+
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lilong_protocol.description import Description
+    from lilong_protocol.handshake import Hello
+
+
+class Event:
+    """Something that happened on a link."""
+
+
+class Synchronised(Event):
+    """Node: the time is known. epoch_ms_at_boot is milliseconds since 2000 at uptime 0."""
+
+    def __init__(self, epoch_ms_at_boot: int, uncertainty_ms: int, *, first: bool) -> None:
+        self.epoch_ms_at_boot = epoch_ms_at_boot
+        self.uncertainty_ms = uncertainty_ms
+        self.first = first
+
+
+class Acknowledged(Event):
+    """Node: everything of this stream below next is durable at a gateway."""
+
+    def __init__(self, stream: int, next: int) -> None:  # noqa: A002 - the protocol's own word
+        self.stream = stream
+        self.next = next
+
+
+class Lost(Event):
+    """Node: the session is over; a new HELLO follows by itself."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class HelloReceived(Event):
+    """Gateway: an authentic HELLO; answer with GatewaySession.accept."""
+
+    def __init__(self, hello: "Hello") -> None:
+        self.hello = hello
+
+
+class Refused(Event):
+    """Gateway: a HELLO that gets no answer. eui is as claimed, None when unreadable."""
+
+    def __init__(self, reason: str, eui: "bytes | None") -> None:
+        self.reason = reason
+        self.eui = eui
+
+
+class Opened(Event):
+    """Either side: a fresh session is open."""
+
+    def __init__(self, eui: bytes) -> None:
+        self.eui = eui
+
+
+class Described(Event):
+    """Gateway: the node's clock and channels; store them, then call GatewaySession.described.
+
+    Its fields are those of the description, see there.
+    """
+
+    def __init__(self, eui: bytes, description: "Description") -> None:
+        self.eui = eui
+        self.boot_id = description.boot_id
+        self.epoch_ms_at_boot = description.epoch_ms_at_boot
+        self.uncertainty_ms = description.uncertainty_ms
+        self.descriptor_hash = description.descriptor_hash
+        self.descriptor = description.descriptor
+
+
+class BatchReceived(Event):
+    """Gateway: a new batch; commit it, then call GatewaySession.stored."""
+
+    def __init__(self, eui: bytes, epoch: int, stream: int, seq: int, item: bytes) -> None:
+        self.eui = eui
+        self.epoch = epoch
+        self.stream = stream
+        self.seq = seq
+        self.item = item
+
+
+class Advanced(Event):
+    """Gateway: the node holds nothing below first; missing batches will not come this way.
+
+    Make the new position durable, then call GatewaySession.advanced.
+    """
+
+    def __init__(self, eui: bytes, epoch: int, stream: int, first: int, missing: int) -> None:
+        self.eui = eui
+        self.epoch = epoch
+        self.stream = stream
+        self.first = first
+        self.missing = missing
+
+
+class Closed(Event):
+    """Gateway: the session is over."""
+
+    def __init__(self, eui: bytes, reason: str) -> None:
+        self.eui = eui
+        self.reason = reason

@@ -1,0 +1,296 @@
+"""The node's end of a link: frames and uptime in, frames and events out.
+
+    state       leaves it on                               next state
+    CLOSED      the HELLO is due and was polled            GREETING
+    GREETING    an authentic WELCOME                       DESCRIBING
+                the time-out                               GREETING (a new HELLO)
+    DESCRIBING  an authentic ACK                           OPEN
+                DESCRIBE was tried too often               CLOSED
+    OPEN        a batch or the time was tried too often,
+                the keys are used up or a day old,
+                the outbox overflowed,
+                a RESET while nothing authentic was heard  CLOSED
+
+Everything that changes the state of this end is in this file.
+"""
+
+from lilong_protocol import cbor, frame, handshake, kdf
+from lilong_protocol.acknowledgement import parse_acknowledgements
+from lilong_protocol.cipher import FRAME_LIMIT
+from lilong_protocol.description import HASH_BYTES, Description
+from lilong_protocol.dispatch import Dispatch
+from lilong_protocol.errors import DecodeError, ProtocolError
+from lilong_protocol.events import Acknowledged, Lost, Opened, Synchronised
+from lilong_protocol.portable import TYPE_CHECKING, const
+from lilong_protocol.sender import MAX_TRIES
+from lilong_protocol.time_exchange import TimeExchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lilong_protocol.cipher import FrameCipher
+    from lilong_protocol.dispatch import Outbox
+    from lilong_protocol.events import Event
+
+CLOSED = 0
+GREETING = 1
+DESCRIBING = 2
+OPEN = 3
+
+_HELLO_MIN_MS = const(500)
+_HELLO_MAX_MS = const(8000)
+_SILENT_MS = const(1000)
+_DAY_MS = const(86400000)
+
+
+class Greeting:
+    """What this boot of this firmware says of itself in a HELLO."""
+
+    def __init__(self, boot_id: int, reset_cause: int, firmware: str) -> None:
+        self.boot_id = boot_id
+        self.reset_cause = reset_cause
+        self.firmware = firmware
+
+
+class NodeSession:
+    """Delivers an outbox to whichever gateway answers on the link.
+
+    Call receive for every deframed frame, poll until it returns None whenever the line can take
+    more, and again after due_ms. now_ms is the node's uptime: it never goes back nor wraps.
+    """
+
+    def __init__(
+        self,
+        eui: bytes,
+        key: bytes,
+        outbox: "Outbox",
+        random: "Callable[[int], bytes]",
+        greeting: Greeting,
+        descriptor: bytes,
+    ) -> None:
+        self._eui = eui
+        self._key = key
+        self._outbox = outbox
+        self._random = random
+        self._greeting = greeting
+        self._descriptor = descriptor
+        self._hash = kdf.sha256(descriptor)[:HASH_BYTES]
+        self.counters = {"undecodable": 0, "unauthentic": 0, "sessions": 0, "lost": 0}
+        self.state = CLOSED
+        self.boot_epoch_ms: int | None = None
+        self._boot_uncertainty_ms = 0
+        self._events: list[Event] = []
+        self._hello = b""
+        self._hello_first = [0] * frame.STREAMS
+        self._hello_ms = 0
+        self._hello_due_ms = 0
+        self._hello_wait_ms: int = _HELLO_MIN_MS
+        self._cipher: FrameCipher | None = None
+        self._opened_ms = 0
+        self._heard_ms = 0
+        self._describe_descriptor = True
+        self._describe_tries = 0
+        self._describe_due_ms = 0
+        self._dispatch = Dispatch(outbox)
+        self._clock = TimeExchange(0)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything in the outbox has been acknowledged."""
+        return self.state == OPEN and self._dispatch.idle()
+
+    def receive(self, data: bytes, now_ms: int) -> "list[Event]":
+        """Take one frame; whatever a stranger sends is counted and dropped."""
+        try:
+            self._take(data, now_ms)
+        except DecodeError:
+            self.counters["undecodable"] += 1
+        except ProtocolError:
+            self.counters["unauthentic"] += 1
+        events = self._events
+        self._events = []
+        return events
+
+    def poll(self, now_ms: int) -> "bytes | None":
+        """Return the next frame for the line, or None when nothing is due."""
+        if self.state == OPEN and self._is_used_up(now_ms):
+            self._close("the keys are used up", now_ms)
+        if self.state <= GREETING:
+            return self._poll_hello(now_ms)
+        if self.state == DESCRIBING:
+            return self._poll_describe(now_ms)
+        asking = self._poll_time(now_ms)
+        return self._poll_data(now_ms) if asking is None and self.state == OPEN else asking
+
+    def events(self) -> "list[Event]":
+        """Return what polling has brought about since the last call."""
+        events = self._events
+        self._events = []
+        return events
+
+    def due_ms(self, now_ms: int) -> int:
+        """Return the milliseconds until poll has something to do, although nothing happens."""
+        if self.state <= GREETING:
+            return max(0, self._hello_due_ms - now_ms)
+        if self.state == DESCRIBING:
+            return max(0, self._describe_due_ms - now_ms)
+        time_ms = max(0, self._clock.due_ms - now_ms)
+        data_ms = self._dispatch.due_ms(now_ms)
+        return time_ms if data_ms is None else min(time_ms, data_ms)
+
+    # What arrives
+
+    def _take(self, data: bytes, now_ms: int) -> None:
+        header = frame.parse_header(data)
+        if header.kind == frame.RESET:
+            self._take_reset(now_ms)
+        elif header.kind == frame.WELCOME:
+            self._take_welcome(header, data, now_ms)
+        elif self._cipher is not None and self.state >= DESCRIBING:
+            plaintext = self._cipher.open(header, data)
+            self._heard_ms = now_ms
+            if header.kind == frame.ACK:
+                self._take_acknowledgement(plaintext, now_ms)
+            elif header.kind == frame.TIME and self._clock.answered(plaintext, now_ms):
+                self._tell_time()
+
+    def _take_reset(self, now_ms: int) -> None:
+        """A hint from nobody in particular: followed only while nothing authentic is heard."""
+        if self.state == GREETING and now_ms - self._hello_ms >= _HELLO_MIN_MS:
+            self._hello_due_ms = now_ms
+        elif self.state >= DESCRIBING and now_ms - self._heard_ms >= _SILENT_MS:
+            self._close("the gateway asks for a new session", now_ms)
+
+    def _take_welcome(self, header: frame.Header, data: bytes, now_ms: int) -> None:
+        if self.state != GREETING:
+            return
+        head = handshake.welcome_head(data)
+        cipher = handshake.session_cipher(self._key, self._hello, head, node=True)
+        plaintext = cipher.open(header, data, handshake.Welcome.CLEAR_BYTES)
+        welcome = handshake.parse_welcome(plaintext)
+        self._cipher = cipher
+        self.counters["sessions"] += 1
+        self._opened_ms = self._heard_ms = now_ms
+        self._hello_wait_ms = _HELLO_MIN_MS
+        self._begin_streams(welcome.next)
+        self._begin_time(welcome.time_ms, now_ms)
+        self._describe_descriptor = not welcome.descriptor_known
+        self._describe_tries = 0
+        self._describe_due_ms = now_ms
+        self.state = DESCRIBING
+
+    def _begin_streams(self, durable: "list[int]") -> None:
+        for stream in range(frame.STREAMS):
+            self._dispatch.begin(stream, durable[stream], self._hello_first[stream])
+            self._events.append(Acknowledged(stream, durable[stream]))
+
+    def _begin_time(self, gateway_ms: "int | None", now_ms: int) -> None:
+        self._clock = TimeExchange(now_ms)
+        if gateway_ms is not None:
+            self._clock.measured(self._hello_ms, gateway_ms, now_ms)
+            self._tell_time()
+
+    def _take_acknowledgement(self, plaintext: bytes, now_ms: int) -> None:
+        entries = parse_acknowledgements(plaintext)
+        if self.state == DESCRIBING:
+            self.state = OPEN
+            self._events.append(Opened(self._eui))
+        for entry in entries:
+            if self._dispatch.acknowledge(entry, now_ms):
+                self._events.append(Acknowledged(entry.stream, entry.next))
+
+    def _tell_time(self) -> None:
+        """Pass a new offset on; the first of a boot stays the one its own readings refer to."""
+        offset_ms = self._clock.offset_ms
+        first = self.boot_epoch_ms is None
+        if first:
+            self.boot_epoch_ms = offset_ms
+            self._boot_uncertainty_ms = self._clock.uncertainty_ms
+        self._events.append(Synchronised(offset_ms, self._clock.uncertainty_ms, first=first))
+
+    # What leaves
+
+    def _poll_hello(self, now_ms: int) -> "bytes | None":
+        if now_ms < self._hello_due_ms:
+            return None
+        outbox = self._outbox
+        streams = range(frame.STREAMS)
+        self._hello_first = [outbox.first(stream) for stream in streams]
+        hello = handshake.Hello(
+            self._eui,
+            self._greeting.boot_id,
+            outbox.epoch,
+            now_ms,
+            self._hello_first,
+            [outbox.next(stream) for stream in streams],
+            self._hash,
+            self._greeting.reset_cause,
+            self._greeting.firmware,
+        )
+        self._hello = hello.pack(self._key, self._random(handshake.RANDOM_BYTES))
+        self._hello_ms = now_ms
+        self._hello_due_ms = now_ms + self._hello_wait_ms + self._jitter_ms()
+        self._hello_wait_ms = min(2 * self._hello_wait_ms, _HELLO_MAX_MS)
+        self.state = GREETING
+        return self._hello
+
+    def _jitter_ms(self) -> int:
+        """Up to a quarter of the wait, so that the nodes of one gateway do not speak in step."""
+        return self._random(1)[0] * self._hello_wait_ms // 1024
+
+    def _poll_describe(self, now_ms: int) -> "bytes | None":
+        if now_ms < self._describe_due_ms:
+            return None
+        if self._describe_tries >= MAX_TRIES:
+            self._close("no answer to DESCRIBE", now_ms)
+            return None
+        self._describe_tries += 1
+        self._describe_due_ms = (
+            now_ms + self._dispatch.round_trip.timeout_ms * self._describe_tries
+        )
+        descriptor = self._descriptor if self._describe_descriptor else None
+        description = Description(
+            self._greeting.boot_id,
+            self.boot_epoch_ms,
+            self._boot_uncertainty_ms,
+            self._hash,
+            descriptor,
+        )
+        return self._seal(frame.DESCRIBE, description.pack(), frame.CONTROL_STREAM)
+
+    def _poll_time(self, now_ms: int) -> "bytes | None":
+        if now_ms < self._clock.due_ms:
+            return None
+        if self._clock.unanswered:
+            self._close("no answer to TIME", now_ms)
+            return None
+        return self._seal(frame.TIME, self._clock.ask(now_ms), frame.CONTROL_STREAM)
+
+    def _poll_data(self, now_ms: int) -> "bytes | None":
+        if self._dispatch.overflowed():
+            # Batches gave way to newer ones: only a HELLO tells the gateway so.
+            self._close("the outbox overflowed", now_ms)
+        due = self._dispatch.due(now_ms) if self.state == OPEN else None
+        if due is None:
+            return None
+        stream, seq = due
+        if not self._dispatch.sent(stream, seq, now_ms):
+            self._close("no acknowledgement", now_ms)
+            return None
+        # An unreadable batch goes out empty, so that the gateway counts it and moves on.
+        item = self._outbox.read(stream, seq) or b""
+        return self._seal(frame.DATA, cbor.encode(seq) + item, stream)
+
+    def _seal(self, kind: int, plaintext: bytes, stream: int) -> "bytes | None":
+        return self._cipher.seal(kind, plaintext, stream) if self._cipher is not None else None
+
+    def _is_used_up(self, now_ms: int) -> bool:
+        sent = 0 if self._cipher is None else self._cipher.sent
+        return sent >= FRAME_LIMIT - 1 or now_ms - self._opened_ms >= _DAY_MS
+
+    def _close(self, reason: str, now_ms: int) -> None:
+        self.state = CLOSED
+        self._cipher = None
+        self._hello_due_ms = now_ms
+        self.counters["lost"] += 1
+        self._events.append(Lost(reason))

@@ -1,0 +1,17 @@
+"""What the two interpreters spell differently; the only place that asks which one runs."""
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+
+    def const(value: int) -> int:
+        """Return `value`; MicroPython's compiler folds it instead."""
+
+else:
+    try:
+        from micropython import const
+    except ImportError:
+
+        def const(value: int) -> int:
+            """Return `value`."""
+            return value

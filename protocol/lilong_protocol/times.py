@@ -1,0 +1,89 @@
+"""The times of an item: where they start, and the column of steps that follows.
+
+A start counts from 2000 in the channel's unit, or is [boot, uptime_ms]. Steps are one period if
+all are alike; or [g, R1 column of steps / g]; or plain integers.
+"""
+
+from lilong_protocol.columns import decode_column, encode_column
+from lilong_protocol.errors import DecodeError, RangeError
+from lilong_protocol.fields import integers, ranged
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lilong_protocol.cbor import Encodable, Item
+
+MAX_BOOT = 0xFFFFFFFF
+MAX_TIME = 0xFFFFFFFFFFFFFFFF
+
+
+def encode_start(times: "Sequence[int]", boot: "int | None") -> "Encodable":
+    """Return the first time, with its boot if there is one. RangeError for a negative time."""
+    if min(times) < 0:
+        raise RangeError("block: a time before 2000")
+    if boot is None:
+        return times[0]
+    if not 0 <= boot <= MAX_BOOT:
+        raise RangeError("block: the boot id is not 32 bits")
+    return [boot, times[0]]
+
+
+def encode_steps(times: "Sequence[int]") -> "Encodable":
+    """Return the shortest form of the steps between the times."""
+    steps = [times[index] - times[index - 1] for index in range(1, len(times))]
+    first = steps[0]
+    if first >= 0 and min(steps) == first == max(steps):
+        return first
+    divisor = _divisor(steps)
+    column = encode_column([step // divisor for step in steps] if divisor > 1 else steps)
+    return steps if column is None else [divisor, column]
+
+
+def _divisor(steps: "list[int]") -> int:
+    """Return the greatest common divisor."""
+    divisor = 0
+    for step in steps:
+        rest = abs(step)
+        while rest:
+            divisor, rest = rest, divisor % rest
+        if divisor == 1:
+            break
+    return divisor
+
+
+def decode_start(field: "Item") -> "tuple[int | None, int]":
+    """Return (boot or None, first time). DecodeError for anything else."""
+    boot = None
+    if isinstance(field, list):
+        if len(field) != 2:
+            raise DecodeError("block: a time is a number or [boot, uptime]")
+        boot = ranged(field[0], 0, MAX_BOOT, "boot id")
+        field = field[1]
+    return boot, ranged(field, 0, MAX_TIME, "time")
+
+
+def decode_times(start: int, field: "Item", count: int) -> "list[int]":
+    """Return the `count` times. DecodeError if the field does not give so many."""
+    if isinstance(field, list):
+        times = _stepped(start, field, count)
+    else:
+        period = ranged(field, 0, MAX_TIME, "period")
+        times = [start + index * period for index in range(count)]
+    if min(times) < 0 or max(times) > MAX_TIME:
+        raise DecodeError("block: a time outside 64 bits")
+    return times
+
+
+def _stepped(start: int, field: "list[Item]", count: int) -> "list[int]":
+    if len(field) == 2 and isinstance(field[1], bytes):
+        unit = ranged(field[0], 1, MAX_TIME, "unit of steps")
+        steps = decode_column(field[1], count - 1)
+    else:
+        unit = 1
+        steps = integers(field, count - 1, "steps")
+    times = [start]
+    for step in steps:
+        start += step * unit
+        times.append(start)
+    return times
