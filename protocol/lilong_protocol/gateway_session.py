@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # An 8-byte tag is safe only while forgeries are few (RFC 9147 section 4.5.3 on CCM_8).
 _FORGERY_LIMIT = const(1024)
 _HINT_MS = const(1000)
-_FAR_MS = const(60000)
 
 
 class GatewaySession:
@@ -155,10 +154,6 @@ class GatewaySession:
             self._hint_ms = now_ms
             return frame.Header(frame.RESET).pack()
         return None
-
-    def due_ms(self, now_ms: int) -> int:
-        """Return the milliseconds until poll must be called although nothing happens."""
-        return _FAR_MS
 
     # What arrives
 

@@ -1,0 +1,1 @@
+"""The Lilong edge gateway: links -> sessions -> store -> uplink."""

@@ -1,0 +1,82 @@
+"""`lilong-gateway run|check --config FILE`. Exit status: 0 done, 2 configuration, 1 other."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lilong_gateway.app import Gateway
+from lilong_gateway.check import FAILED, Finding, check
+from lilong_gateway.clock import Clock
+from lilong_gateway.config import Config, load_config
+from lilong_gateway.errors import ConfigError, GatewayError
+from lilong_gateway.keys import KeyRing, load_keys
+from lilong_gateway.logs import start_logging
+
+EXIT_OK = 0
+EXIT_OTHER = 1
+EXIT_CONFIGURATION = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    given = _parser().parse_args(arguments)
+    if given.command == "check":
+        return _check(given.config, as_json=given.json)
+    return _run(given.config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lilong-gateway", description="The edge gateway of a Lilong sensor mesh."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="serve nodes until SIGTERM or SIGINT")
+    look = commands.add_parser("check", help="say whether everything is there that a run needs")
+    look.add_argument("--json", action="store_true", help="findings as JSON, for scripts")
+    for command in (run, look):
+        command.add_argument(
+            "--config", type=Path, required=True, metavar="FILE", help="the TOML settings"
+        )
+    return parser
+
+
+def _run(file: Path) -> int:
+    try:
+        config = load_config(file)
+        keys = load_keys(config.keys)
+        start_logging(config.log_level)
+        asyncio.run(_serve(config, keys))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIGURATION
+    except GatewayError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_OTHER
+    return EXIT_OK
+
+
+async def _serve(config: Config, keys: KeyRing) -> None:
+    await Gateway(config, keys, Clock()).run()
+
+
+def _check(file: Path, *, as_json: bool) -> int:
+    findings: list[Finding] = []
+    for finding in check(file):
+        findings.append(finding)
+        if not as_json:
+            sys.stdout.write(f"{finding}\n")
+            sys.stdout.flush()
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings]) + "\n")
+    failed = [finding for finding in findings if finding.verdict == FAILED]
+    if any(finding.configuration for finding in failed):
+        return EXIT_CONFIGURATION
+    return EXIT_OTHER if failed else EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

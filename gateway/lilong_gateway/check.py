@@ -1,0 +1,120 @@
+"""`lilong-gateway check`: is everything there that a run needs? One line each, with advice."""
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilong_gateway.config import Config, Uplink, load_config
+from lilong_gateway.errors import (
+    ConfigError,
+    LinkBusyError,
+    LinkError,
+    LinkMissingError,
+    StoreUnavailableError,
+)
+from lilong_gateway.keys import load_keys
+from lilong_gateway.links.ports import find_ports, is_pattern
+from lilong_gateway.links.serial import probe_serial
+from lilong_gateway.store.database import free_bytes
+from lilong_gateway.store.lock import FolderLock
+
+OK = "ok"
+WARNING = "warning"
+FAILED = "failed"
+
+_ROOM_BYTES = 256 << 20
+_BROKER_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer: what was looked at, where, and what to do."""
+
+    what: str
+    where: str
+    verdict: str
+    advice: str
+    configuration: bool = False
+
+    def __str__(self) -> str:
+        line = f"{self.verdict:8}{self.what:15}{self.where}"
+        return f"{line}: {self.advice}" if self.advice else line
+
+
+def check(file: Path) -> Iterator[Finding]:
+    """Look at everything, in order; the first wrong setting ends it."""
+    try:
+        config = load_config(file)
+    except ConfigError as error:
+        yield Finding("configuration", str(file), FAILED, str(error), configuration=True)
+        return
+    yield Finding("configuration", str(file), OK, "")
+    yield _check_keys(config)
+    yield _check_data(config.data)
+    for pattern in config.ports:
+        yield from _check_ports(pattern, config.baud)
+    yield _check_broker(config.uplink)
+
+
+def _check_keys(config: Config) -> Finding:
+    try:
+        keys = load_keys(config.keys)
+    except ConfigError as error:
+        return Finding("keys", str(config.keys), FAILED, str(error), configuration=True)
+    if not len(keys):
+        return Finding("keys", str(config.keys), WARNING, "holds no node; every node is refused")
+    return Finding("keys", str(config.keys), OK, f"{len(keys)} nodes")
+
+
+def _check_data(folder: Path) -> Finding:
+    where = str(folder)
+    if not folder.is_dir():
+        return Finding("data", where, FAILED, f"not there; run: mkdir -p {folder}")
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"lilong")
+            file.flush()
+        FolderLock(folder).close()
+    except OSError as error:
+        advice = f"cannot be written ({error.strerror}); give this user the folder"
+        return Finding("data", where, FAILED, advice)
+    except StoreUnavailableError as error:
+        return Finding("data", where, WARNING, str(error))
+    free = free_bytes(folder)
+    if free < _ROOM_BYTES:
+        return Finding("data", where, WARNING, f"only {free >> 20} MiB free; free some space")
+    return Finding("data", where, OK, f"{free >> 20} MiB free")
+
+
+def _check_ports(pattern: str, baud: int) -> Iterator[Finding]:
+    ports = find_ports([pattern])
+    if not ports and is_pattern(pattern):
+        yield Finding("port", pattern, WARNING, "matches no port now; plug a node in")
+    for port in ports:
+        yield _check_port(port.name, baud)
+
+
+def _check_port(name: str, baud: int) -> Finding:
+    try:
+        probe_serial(name, baud)
+    except LinkMissingError as error:
+        return Finding("port", name, FAILED, f"missing: {error.problem}")
+    except LinkBusyError as error:
+        return Finding("port", name, FAILED, f"busy: {error.problem}")
+    except LinkError as error:
+        return Finding("port", name, FAILED, error.problem)
+    return Finding("port", name, OK, "")
+
+
+def _check_broker(uplink: Uplink) -> Finding:
+    where = f"{uplink.host}:{uplink.port}"
+    wait_s = min(uplink.timeout_s, _BROKER_WAIT_S)
+    try:
+        socket.create_connection((uplink.host, uplink.port), wait_s).close()
+    except OSError as error:
+        reason = error.strerror or str(error) or "no answer"
+        advice = f"cannot be reached ({reason}); check network, host and port of [uplink]"
+        return Finding("broker", where, FAILED, advice)
+    return Finding("broker", where, OK, "")

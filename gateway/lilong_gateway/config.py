@@ -1,0 +1,195 @@
+"""The gateway's settings: TOML -> frozen dataclasses, or a ConfigError with the way out."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lilong_gateway.config_table import Document, Table
+from lilong_gateway.errors import ConfigError
+from lilong_gateway.keys import check_private, parse_eui
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
+_SOCKET = re.compile(r"socket://[^/:\s]+:\d{1,5}\Z")
+_TABLES = ["gateway", "nodes", "serial", "uplink", "store", "privacy", "log", "status"]
+_CLASSES = ["P0", "P1", "P2", "P3"]
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """How to reach the city's broker, and when a batch counts as delivered."""
+
+    host: str
+    port: int = 1883
+    version: str = "auto"
+    format: str = "senml+cbor"
+    prefix: str = "lilong"
+    confirm: str = "broker"
+    window: int = 64
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    keepalive_s: int = 30
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Leave for one node's channels of some classes to go north."""
+
+    eui: bytes
+    classes: frozenset[int]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the gateway is told; all paths are resolved."""
+
+    id: str
+    site: str
+    data: Path
+    keys: Path
+    ports: tuple[str, ...]
+    uplink: Uplink
+    baud: int = 115_200
+    scan_s: float = 1.0
+    keep_confirmed_s: int = _DAY_S
+    release: frozenset[int] = frozenset({0, 1})
+    grants: tuple[Grant, ...] = ()
+    log_level: str = "info"
+    status_file: Path | None = None
+
+    @property
+    def topic(self) -> str:
+        """The beginning of all this gateway's topics."""
+        return f"{self.uplink.prefix}/{self.site}/{self.id}"
+
+
+def load_config(file: Path) -> Config:
+    """Read and check one file; ConfigError for the first thing wrong with it."""
+    document = Document(file)
+    root = document.root(_TABLES)
+    folder = file.resolve().parent
+    gateway = root.table("gateway", ["id", "site", "data"])
+    serial = root.table("serial", ["ports", "baud", "scan_s"])
+    privacy = root.table("privacy", ["release", "grant"])
+    status = root.table("status", ["file"]).optional_text("file")
+    return Config(
+        id=_name(gateway, "id"),
+        site=_name(gateway, "site"),
+        data=folder / gateway.text("data"),
+        keys=folder / root.table("nodes", ["keys"]).text("keys"),
+        ports=_ports(serial),
+        uplink=_uplink(root, folder),
+        baud=serial.whole("baud", 115_200, 300, 4_000_000),
+        scan_s=serial.seconds("scan_s", 1.0, 0.05, 3600),
+        keep_confirmed_s=root.table("store", ["keep_confirmed_s"]).whole(
+            "keep_confirmed_s", _DAY_S, 0, 3650 * _DAY_S
+        ),
+        release=_release(privacy),
+        grants=_grants(privacy),
+        log_level=root.table("log", ["level"]).text(
+            "level", "info", ["debug", "info", "warning", "error"]
+        ),
+        status_file=None if status is None else folder / status,
+    )
+
+
+def _name(table: Table, key: str) -> str:
+    value = table.text(key)
+    if not _NAME.match(value):
+        raise table.error(key, f'"{value}" must be 1 to 40 letters, digits, "_" or "-"')
+    return value
+
+
+def _ports(serial: Table) -> tuple[str, ...]:
+    ports = serial.texts("ports")
+    if not ports:
+        raise serial.error("ports", 'name at least one port, such as "/dev/ttyUSB*"')
+    for port in ports:
+        if "://" in port and not _SOCKET.match(port):
+            raise serial.error("ports", f'"{port}" is not socket://host:port')
+        if "://" not in port and not port.startswith("/"):
+            raise serial.error("ports", f'"{port}" must be a whole path, such as "/dev/ttyUSB0"')
+    return ports
+
+
+def _uplink(root: Table, folder: Path) -> Uplink:
+    table = root.table("uplink", [*Uplink.__dataclass_fields__, "password_file"])
+    if "password" in table.keys:
+        raise table.error("password", "no secrets here; put it in a file named by password_file")
+    username = table.optional_text("username")
+    ca_file = table.optional_text("ca_file")
+    tls = table.flag("tls", default=False)
+    prefix = table.text("prefix", "lilong")
+    if not _PREFIX.match(prefix):
+        raise table.error(
+            "prefix", 'must be letters, digits, "_" or "-", up to four levels by "/"'
+        )
+    return Uplink(
+        host=table.text("host"),
+        port=table.whole("port", 8883 if tls else 1883, 1, 65_535),
+        version=table.text("version", "auto", ["auto", "5", "3.1.1"]),
+        format=table.text("format", "senml+cbor", ["senml+cbor", "senml+json"]),
+        prefix=prefix,
+        confirm=table.text("confirm", "broker", ["broker", "city"]),
+        window=table.whole("window", 64, 1, 1000),
+        username=username,
+        password=_password(table, folder),
+        tls=tls,
+        ca_file=None if ca_file is None else _readable(table, "ca_file", folder / ca_file),
+        keepalive_s=table.whole("keepalive_s", 30, 5, 3600),
+        timeout_s=table.seconds("timeout_s", 10.0, 0.1, 300),
+    )
+
+
+def _password(table: Table, folder: Path) -> str | None:
+    name = table.optional_text("password_file")
+    if name is None:
+        return None
+    if "username" not in table.keys:
+        raise table.error("password_file", "needs a username beside it")
+    file = _readable(table, "password_file", folder / name)
+    try:
+        check_private(file)
+    except ConfigError as error:
+        raise table.error("password_file", f"{file}: {error.problem}") from None
+    return file.read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def _readable(table: Table, key: str, file: Path) -> Path:
+    try:
+        file.read_bytes()
+    except OSError as error:
+        raise table.error(key, f"{file}: {error.strerror}; check path and owner") from None
+    return file
+
+
+def _release(privacy: Table) -> frozenset[int]:
+    classes = _classes(privacy, "release", ["P0", "P1"])
+    if classes & {2, 3}:
+        raise privacy.error(
+            "release", "P2 and P3 are never released for all; write a [[privacy.grant]] per node"
+        )
+    return classes
+
+
+def _classes(table: Table, key: str, default: list[str] | None = None) -> frozenset[int]:
+    names = table.texts(key, default)
+    for name in names:
+        if name not in _CLASSES:
+            raise table.error(key, f'"{name}" is no class; the classes are P0, P1, P2, P3')
+    return frozenset(_CLASSES.index(name) for name in names)
+
+
+def _grants(privacy: Table) -> tuple[Grant, ...]:
+    grants = []
+    for table in privacy.tables("grant", ["node", "classes", "reason"]):
+        eui = parse_eui(table.text("node"))
+        if eui is None:
+            raise table.error("node", "not an EUI-64; write 16 hex digits in quotes")
+        grants.append(Grant(eui, _classes(table, "classes"), table.text("reason")))
+    return tuple(grants)

@@ -1,0 +1,64 @@
+"""What became of each node: for the status file, and so that a stranger cannot flood the log."""
+
+import logging
+from dataclasses import dataclass
+
+from lilong_gateway.logs import pairs
+
+_STRANGERS = 256
+"""Against somebody who makes up identities: further ones share one entry."""
+
+_AGAIN_MS = 3_600_000
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Node:
+    """One authenticated node. missing: batches it gave up before any gateway had them."""
+
+    port: str = ""
+    firmware: str = ""
+    boot_id: int = 0
+    reset_cause: int = 0
+    sessions: int = 0
+    batches: int = 0
+    readings: int = 0
+    missing: int = 0
+    heard_ms: int = 0
+
+
+@dataclass(slots=True)
+class Refusal:
+    """How often an identity was turned away, and why the last time."""
+
+    port: str
+    reason: str
+    count: int = 0
+    logged_ms: int | None = None
+
+
+class Roster:
+    """Counts by node. Times are those of the steady clock."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.refused: dict[str, Refusal] = {}
+
+    def node(self, eui: bytes) -> Node:
+        """Return the entry of an authenticated node."""
+        return self.nodes.setdefault(eui.hex(), Node())
+
+    def refuse(self, eui: bytes | None, port: str, reason: str, now_ms: int) -> None:
+        """Count a refusal; log the first of each identity and reason, then once an hour."""
+        name = eui.hex() if eui is not None else "unreadable"
+        if name not in self.refused and len(self.refused) >= _STRANGERS:
+            name = "others"
+        entry = self.refused.setdefault(name, Refusal(port, reason))
+        entry.count += 1
+        quiet = entry.logged_ms is not None and now_ms - entry.logged_ms < _AGAIN_MS
+        if quiet and reason == entry.reason:
+            return
+        entry.port, entry.reason, entry.logged_ms = port, reason, now_ms
+        _LOG.warning(
+            "node refused %s", pairs(eui=name, port=port, reason=reason, count=entry.count)
+        )

@@ -1,0 +1,269 @@
+"""One port, for ever: open it, run a session over it, back off, begin again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from lilong_gateway.backoff import Backoff
+from lilong_gateway.clock import Clock
+from lilong_gateway.errors import LinkError, LinkLostError, StoreError
+from lilong_gateway.examine import describe, examine
+from lilong_gateway.ingest import Ingest
+from lilong_gateway.keys import KeyRing
+from lilong_gateway.links import Link
+from lilong_gateway.logs import pairs
+from lilong_gateway.roster import Roster
+from lilong_gateway.store.records import Advance, Arrival, Entry, Slot
+from lilong_gateway.store.store import Store
+from lilong_protocol import events
+from lilong_protocol.errors import DecodeError
+from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.handshake import Hello
+from lilong_protocol.serial import FRAME_LIMIT, FrameReader, wrap
+
+_WRAPPED_BYTES = FRAME_LIMIT + 16
+_SILENCE_MS = 100
+_LOOK_S = 1.0
+"""How often to see whether the store or the clock have changed."""
+
+_ASK_MS = 5000
+_STEP_MS = 2000
+"""A wall clock that was set by more than this makes nodes ask for the time again."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all stations share."""
+
+    keys: KeyRing
+    store: Store
+    ingest: Ingest
+    roster: Roster
+    clock: Clock
+    random: Callable[[int], bytes]
+    open_link: Callable[[str, Callable[[], None]], Awaitable[Link]]
+
+
+class Station:
+    """Serves whichever node speaks on one port."""
+
+    def __init__(self, port: str, around: Surroundings, backoff: Backoff) -> None:
+        self.port = port
+        self.state = "new"
+        """What is so at present, in words for a person."""
+        self.undescribed = 0
+        """Descriptions that could not be decoded; their nodes keep their batches."""
+        self._around = around
+        self._backoff = backoff
+        self._noted: set[str] = set()
+        self._wake = asyncio.Event()
+        self._reader = FrameReader()
+        self._session = self._begin()
+
+    @property
+    def eui(self) -> bytes | None:
+        """The node whose session is in force."""
+        return self._session.eui
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was wrong on this line since the start of the station."""
+        reader = self._reader
+        line = {"damaged": reader.damaged, "oversized": reader.oversized, "text": reader.text}
+        return line | {"undescribed": self.undescribed} | dict(self._session.counters)
+
+    async def run(self) -> None:
+        """Serve the port for ever."""
+        while True:
+            try:
+                link = await self._around.open_link(self.port, self._wake.set)
+            except LinkError as error:
+                self._note(error.problem)
+            else:
+                await self._use(link)
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _use(self, link: Link) -> None:
+        self._note("open", logging.INFO)
+        try:
+            await self._serve(link)
+        except LinkLostError as error:
+            self._note(f"lost: {error.problem}")
+        finally:
+            await link.close()
+
+    async def _serve(self, link: Link) -> None:
+        self._session = self._begin()
+        self._reader.flush()
+        spoke_ms = 0
+        while True:
+            self._wake.clear()
+            if self._is_void():
+                self._session = self._begin()
+            for frame in self._reader.feed(link.read()):
+                for event in self._session.receive(frame, self._now_ms()):
+                    await self._handle(event)
+            self._log_text()
+            self._ask_again()
+            spoke_ms = self._send(link, spoke_ms)
+            await self._wait()
+
+    def _begin(self) -> GatewaySession:
+        """Forget all keys, so that the node has to say HELLO."""
+        self._asked_ms = self._now_ms()
+        self._told = (self._wall_offset_ms(), self._around.store.losses)
+        session = GatewaySession(self._around.keys, self._around.random)
+        session.hint()
+        return session
+
+    def _ask_again(self) -> None:
+        """Repeat the request for a HELLO: a node ignores one that comes amid good frames."""
+        now_ms = self._now_ms()
+        if self._session.eui is None and now_ms - self._asked_ms >= _ASK_MS:
+            self._asked_ms = now_ms
+            self._session.hint()
+
+    def _is_void(self) -> bool:
+        """Whether nodes were told a time, or of a store, that is no longer so."""
+        offset_ms, losses = self._told
+        now_ms = self._wall_offset_ms()
+        if offset_ms is None or now_ms is None:
+            stepped = offset_ms is not now_ms
+        else:
+            stepped = abs(now_ms - offset_ms) > _STEP_MS
+        return stepped or losses != self._around.store.losses
+
+    def _wall_offset_ms(self) -> int | None:
+        wall_ms = self._around.clock.wall_ms()
+        return None if wall_ms is None else wall_ms - self._now_ms()
+
+    def _send(self, link: Link, spoke_ms: int) -> int:
+        if self._around.ingest.trouble is None:
+            self._session.resume()
+        else:
+            self._session.pause()
+        while link.room >= _WRAPPED_BYTES:
+            now_ms = self._now_ms()
+            frame = self._session.poll(now_ms)
+            if frame is None:
+                break
+            link.write(wrap(frame, leading=now_ms - spoke_ms > _SILENCE_MS))
+            spoke_ms = now_ms
+        return spoke_ms
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.BatchReceived():
+                self._take_batch(event)
+            case events.HelloReceived():
+                await self._greet(event.hello)
+            case events.Described():
+                self._take_description(event)
+            case events.Advanced():
+                self._take_advance(event)
+            case events.Refused():
+                now_ms = self._now_ms()
+                self._around.roster.refuse(event.eui, self.port, event.reason, now_ms)
+            case events.Opened():
+                self._backoff.reset()
+                self._noted = {self.state}
+                _LOG.info("session open %s", pairs(port=self.port, eui=event.eui))
+            case events.Closed():
+                fields = pairs(port=self.port, eui=event.eui, reason=event.reason)
+                _LOG.info("session closed %s", fields)
+
+    async def _greet(self, hello: Hello) -> None:
+        around = self._around
+        try:
+            known = await around.store.known(hello.eui, hello.epoch, hello.descriptor_hash)
+        except StoreError as error:
+            # Unanswered, the node says HELLO again.
+            self._note(f"cannot answer a node: {error}")
+            return
+        node = around.roster.node(hello.eui)
+        node.port, node.firmware, node.boot_id = self.port, hello.firmware, hello.boot_id
+        node.reset_cause = hello.reset_cause
+        node.sessions += 1
+        self._note("open", logging.INFO)
+        self._session.accept(
+            hello,
+            list(known.next),
+            around.clock.wall_ms(),
+            self._now_ms(),
+            descriptor_known=known.described,
+        )
+
+    def _take_batch(self, event: events.BatchReceived) -> None:
+        entry = examine(event, self._around.clock.wall_ms())
+        readings = entry.readings if isinstance(entry, Arrival) else 0
+        stored = partial(self._stored, self._session, entry.slot, readings)
+        if not self._around.ingest.offer(entry, stored):
+            self._session.dropped(event.epoch, event.stream, event.seq)
+
+    def _stored(self, session: GatewaySession, slot: Slot, readings: int) -> None:
+        node = self._around.roster.node(slot.eui)
+        node.batches += 1
+        node.readings += readings
+        node.heard_ms = self._now_ms()
+        if session.eui == slot.eui:
+            session.stored(slot.epoch, slot.stream, slot.seq)
+            self._wake.set()
+
+    def _take_description(self, event: events.Described) -> None:
+        try:
+            entry = describe(event)
+        except DecodeError as error:
+            self.undescribed += 1
+            fields = pairs(eui=event.eui, port=self.port, error=error)
+            _LOG.error("node not served: its channels cannot be read %s", fields)
+            return
+        self._offer(entry, event.eui, GatewaySession.described)
+
+    def _take_advance(self, event: events.Advanced) -> None:
+        entry = Advance(event.eui, event.epoch, event.stream, event.first)
+        self._around.roster.node(event.eui).missing += event.missing
+        fields = pairs(eui=event.eui, stream=event.stream, batches=event.missing)
+        _LOG.warning("node gave up batches %s", fields)
+
+        def done(session: GatewaySession) -> None:
+            session.advanced(event.epoch, event.stream, event.first)
+
+        self._offer(entry, event.eui, done)
+
+    def _offer(self, entry: Entry, eui: bytes, done: Callable[[GatewaySession], None]) -> None:
+        """Queue what must not be missed: without a place for it the session begins anew."""
+        session = self._session
+
+        def stored() -> None:
+            if session.eui == eui:
+                done(session)
+                self._wake.set()
+
+        if not self._around.ingest.offer(entry, stored):
+            self._session = self._begin()
+
+    def _log_text(self) -> None:
+        text = self._reader.take_text()
+        if text and _LOG.isEnabledFor(logging.DEBUG):
+            _LOG.debug("node says %s", pairs(port=self.port, text=text.decode("ascii", "replace")))
+
+    def _note(self, state: str, level: int = logging.WARNING) -> None:
+        """Log each state once until a session opens; a port that flaps must not flood the log."""
+        self.state = state
+        if state not in self._noted:
+            self._noted.add(state)
+            _LOG.log(level, "port %s", pairs(name=self.port, state=state))
+
+    def _now_ms(self) -> int:
+        return self._around.clock.steady_ms()

@@ -1,0 +1,63 @@
+"""A station for each port that there is; they come and go with the ports."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from lilong_gateway.backoff import Backoff
+from lilong_gateway.links.ports import Port, find_ports
+from lilong_gateway.logs import pairs
+from lilong_gateway.station import Station, Surroundings
+from lilong_gateway.supervision import Supervisor
+
+_LOG = logging.getLogger(__name__)
+
+
+class Stations:
+    """Looks for ports each scan_s; run() for ever, in one task."""
+
+    def __init__(
+        self,
+        patterns: tuple[str, ...],
+        scan_s: float,
+        around: Surroundings,
+        supervisor: Supervisor,
+        backoff: Callable[[], Backoff],
+    ) -> None:
+        self._patterns = patterns
+        self._scan_s = scan_s
+        self._around = around
+        self._supervisor = supervisor
+        self._backoff = backoff
+        self._running: dict[Port, tuple[Station, asyncio.Task[None]]] = {}
+
+    @property
+    def all(self) -> list[Station]:
+        """The stations of the ports that there are."""
+        return [station for station, _ in self._running.values()]
+
+    async def run(self) -> None:
+        """Follow the ports for ever."""
+        self._running.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                present = await asyncio.to_thread(find_ports, self._patterns)
+                for port in set(self._running) - set(present):
+                    await self._end(port)
+                for port in present:
+                    if port not in self._running:
+                        self._begin(port, group)
+                await asyncio.sleep(self._scan_s)
+
+    def _begin(self, port: Port, group: asyncio.TaskGroup) -> None:
+        station = Station(port.name, self._around, self._backoff())
+        duty = self._supervisor.keep(f"station {port.name}", station.run, self._backoff())
+        task = group.create_task(duty, name=f"station {port.name}")
+        self._running[port] = (station, task)
+
+    async def _end(self, port: Port) -> None:
+        station, task = self._running.pop(port)
+        task.cancel()
+        await asyncio.wait([task])
+        if port.identity is not None:
+            _LOG.info("port vanished %s", pairs(port=port.name, was=station.state))

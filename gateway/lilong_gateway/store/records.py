@@ -1,0 +1,114 @@
+"""What goes into the store and what comes out. Times are ms since 2000 unless said otherwise."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Slot(NamedTuple):
+    """The identity of a batch, unique for ever and through every gateway."""
+
+    eui: bytes
+    epoch: int
+    stream: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A batch that was decoded. boot is None when its readings carry absolute times.
+
+    last_ms is the uptime of its latest reading, for a batch with a boot. received_ms is None
+    while the gateway's clock is not set.
+    """
+
+    slot: Slot
+    item: bytes
+    readings: int
+    boot: int | None
+    last_ms: int
+    received_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A batch of an authenticated node that could not be decoded."""
+
+    slot: Slot
+    item: bytes
+    reason: str
+    received_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A node's present boot, and its channels; descriptor None means the one of this hash."""
+
+    eui: bytes
+    boot_id: int
+    epoch_ms: int | None
+    uncertainty_ms: int
+    hash: bytes
+    version: int
+    descriptor: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The node holds nothing below first any more."""
+
+    eui: bytes
+    epoch: int
+    stream: int
+    first: int
+
+
+Entry = Arrival | Unreadable | Description | Advance
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one transaction did."""
+
+    stored: int = 0
+    readings: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a node that says HELLO."""
+
+    next: tuple[int, int, int, int]
+    described: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored batch. offset_ms is the time of uptime 0, None for absolute times.
+
+    descriptor is the node's, None if it never came.
+    """
+
+    pos: int
+    slot: Slot
+    quality: str
+    offset_ms: int | None
+    descriptor: bytes | None
+    item: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The state of the store in numbers; last is the highest position ever given."""
+
+    store_id: str
+    last: int
+    cursor: int
+    quarantined: int
+    size_bytes: int
+
+    @property
+    def waiting(self) -> int:
+        """Batches that are not yet confirmed."""
+        return max(0, self.last - self.cursor)

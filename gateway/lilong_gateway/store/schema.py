@@ -1,0 +1,79 @@
+"""The tables, as a list of migrations; each one runs with its record in one transaction."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable
+
+from lilong_gateway.errors import StoreUnavailableError
+
+_FIRST = (
+    """CREATE TABLE node (
+        id INTEGER PRIMARY KEY, eui BLOB NOT NULL UNIQUE, descriptor INTEGER, boot_id INTEGER)""",
+    """CREATE TABLE descriptor (
+        id INTEGER PRIMARY KEY, node INTEGER NOT NULL, hash BLOB NOT NULL,
+        version INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (node, hash))""",
+    """CREATE TABLE boot (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, boot_id INTEGER NOT NULL,
+        epoch_ms INTEGER NOT NULL, uncertainty_ms INTEGER NOT NULL, UNIQUE (node, boot_id))""",
+    """CREATE TABLE stream (
+        node INTEGER NOT NULL, epoch INTEGER NOT NULL, stream INTEGER NOT NULL,
+        next INTEGER NOT NULL, PRIMARY KEY (node, epoch, stream)) WITHOUT ROWID""",
+    """CREATE TABLE batch (
+        pos INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, epoch INTEGER NOT NULL,
+        stream INTEGER NOT NULL, seq INTEGER NOT NULL, descriptor INTEGER,
+        quality TEXT NOT NULL, offset_ms INTEGER, boot_id INTEGER, last_ms INTEGER,
+        received_ms INTEGER, readings INTEGER NOT NULL, item BLOB NOT NULL,
+        UNIQUE (node, epoch, stream, seq))""",
+    "CREATE INDEX batch_undated ON batch (pos) WHERE received_ms IS NULL",
+    """CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY, node INTEGER NOT NULL, epoch INTEGER NOT NULL,
+        stream INTEGER NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL,
+        received_ms INTEGER, item BLOB NOT NULL, UNIQUE (node, epoch, stream, seq))""",
+    "CREATE TABLE uplink (id INTEGER PRIMARY KEY CHECK (id = 1), cursor INTEGER NOT NULL)",
+    "INSERT INTO uplink (id, cursor) VALUES (1, 0)",
+)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _FIRST:
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('store_id', ?)", (secrets.token_hex(4),)
+    )
+
+
+def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
+    """Return every step from an empty file to the present tables, in order."""
+    return (_create,)
+
+
+def migrate(connection: sqlite3.Connection) -> str:
+    """Bring a database up to date and return its store id.
+
+    StoreUnavailableError when a newer gateway wrote it. The connection is in autocommit mode.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) STRICT")
+    steps = migrations()
+    done = _version(connection)
+    if done > len(steps):
+        problem = f"the store has schema {done}, this gateway knows {len(steps)}; upgrade lilong"
+        raise StoreUnavailableError(problem)
+    for number, step in enumerate(steps[done:], start=done + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            step(connection)
+            connection.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)", (str(number),)
+            )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
+    return str(row[0])
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,143 @@
+"""The store as the gateway's tasks see it: one file, one thread, no waiting in the event loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from collections.abc import Sequence as Several
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from lilong_gateway.errors import StoreDamagedError, StoreError, StoreReplacedError
+from lilong_gateway.logs import pairs
+from lilong_gateway.store import reader, upkeep, writer
+from lilong_gateway.store.damage import aside_count, set_aside
+from lilong_gateway.store.database import Database, translated
+from lilong_gateway.store.lock import FolderLock
+from lilong_gateway.store.records import Committed, Entry, Known, Row, Summary
+from lilong_gateway.store.salvage import salvage
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+
+
+class Store:
+    """Every call raises StoreError. After StoreDamagedError the next call meets a new store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "store.db"
+        self.losses = 0
+        """Files put aside as damaged in this run; what nodes were told of them is void."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._database: Database | None = None
+        self._lock: FolderLock | None = None
+
+    async def open(self) -> str:
+        """Create the folder and open the file; return the store id."""
+        return await self._run(lambda database: database.store_id)
+
+    async def commit(self, entries: Several[Entry]) -> Committed:
+        """Store entries in one transaction; on disk when this returns."""
+        return await self._run(lambda database: writer.commit(database, entries))
+
+    async def known(self, eui: bytes, epoch: int, descriptor_hash: bytes) -> Known:
+        """Return what a node that says HELLO need not send again."""
+        return await self._run(
+            lambda database: reader.known(database, eui, epoch, descriptor_hash)
+        )
+
+    async def rows_after(self, store_id: str, pos: int, limit: int) -> list[Row]:
+        """Return up to limit batches above pos; ends before the first one without a time.
+
+        StoreReplacedError when the store of this id was put aside.
+        """
+
+        def call(database: Database) -> list[Row]:
+            if database.store_id != store_id:
+                raise StoreReplacedError(f"store {store_id} was put aside")
+            return reader.rows_after(database, pos, limit)
+
+        return await self._run(call)
+
+    async def summary(self) -> Summary:
+        """Return the state of the store in numbers."""
+        return await self._run(reader.summary)
+
+    async def set_cursor(self, store_id: str, cursor: int) -> None:
+        """Remember what is confirmed; nothing is done if another store has been begun."""
+
+        def call(database: Database) -> None:
+            if database.store_id == store_id:
+                upkeep.set_cursor(database, cursor)
+
+        await self._run(call)
+
+    async def settle(self, now_ms: int, limit: int, *, give_up: bool) -> int:
+        """Date batches that came while no clock was set; return how many were dated."""
+        return await self._run(
+            lambda database: upkeep.settle(database, now_ms, limit, give_up=give_up)
+        )
+
+    async def prune(self, before_ms: int, limit: int) -> int:
+        """Delete up to limit confirmed batches received before before_ms; return how many."""
+        return await self._run(lambda database: upkeep.prune(database, before_ms, limit))
+
+    async def close(self) -> None:
+        """Wait for what is under way and close the file."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._shut)
+        self._thread.shutdown()
+
+    @property
+    def damaged_files(self) -> int:
+        """Files that were found damaged and put aside, in this run or before."""
+        return aside_count(self.file)
+
+    async def _run(self, call: Callable[[Database], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: self._call(call))
+
+    def _call(self, call: Callable[[Database], T]) -> T:
+        database = self._opened()
+        try:
+            return call(database)
+        except StoreDamagedError as error:
+            self._database = None
+            database.close()
+            self._begin_anew(error)
+            raise
+
+    def _opened(self) -> Database:
+        if self._database is not None:
+            return self._database
+        with translated(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = FolderLock(self.file.parent)
+        try:
+            self._database = Database(self.file)
+        except StoreDamagedError as error:
+            return self._begin_anew(error)
+        return self._database
+
+    def _begin_anew(self, error: StoreDamagedError) -> Database:
+        aside = set_aside(self.file)
+        self.losses += 1
+        database = self._database = Database(self.file)
+        fields = {"error": error, "aside": aside, "store": database.store_id}
+        try:
+            saved = salvage(aside, database)
+        except StoreError as failure:
+            _LOG.exception("store damaged %s", pairs(**fields, salvage=failure))
+        else:
+            fields |= {"salvaged": saved.taken, "unreadable": saved.unreadable}
+            _LOG.error("store damaged %s", pairs(**fields))
+        return database
+
+    def _shut(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -1,0 +1,189 @@
+"""Group commit: all that is waiting goes to disk in one transaction."""
+
+import sqlite3
+from collections.abc import Sequence as Several
+
+from lilong_gateway.store import timing
+from lilong_gateway.store.database import Database
+from lilong_gateway.store.records import (
+    Advance,
+    Arrival,
+    Committed,
+    Description,
+    Entry,
+    Slot,
+    Unreadable,
+)
+from lilong_gateway.store.sequence import Sequence
+
+_BOOTS_KEPT = 256
+"""Boots remembered of one node; a node that resets in a loop must not fill the disk."""
+
+_INSERT = """INSERT INTO batch (node, epoch, stream, seq, descriptor, quality, offset_ms,
+    boot_id, last_ms, received_ms, readings, item) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+def commit(database: Database, entries: Several[Entry]) -> Committed:
+    """Store the entries in order; on disk when this returns. StoreError: nothing was stored.
+
+    A batch that is already durable counts as a duplicate and changes nothing.
+    """
+    with database.transaction() as connection:
+        work = _Transaction(connection)
+        for entry in entries:
+            work.take(entry)
+        return work.finish()
+
+
+class _Node:
+    """A row of the table node, as this transaction sees it."""
+
+    def __init__(self, number: int, descriptor: int | None, boot_id: int | None) -> None:
+        self.number = number
+        self.descriptor = descriptor
+        self.boot_id = boot_id
+        self.epochs: dict[int, int | None] = {}
+
+
+class _Transaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._nodes: dict[bytes, _Node] = {}
+        self._streams: dict[tuple[int, int, int], Sequence] = {}
+        self._rows: list[tuple[object, ...]] = []
+        self._readings = 0
+        self._duplicates = 0
+        self._quarantined = 0
+
+    def take(self, entry: Entry) -> None:
+        match entry:
+            case Arrival():
+                self._take_arrival(entry)
+            case Unreadable():
+                self._take_unreadable(entry)
+            case Description():
+                self._take_description(entry)
+            case Advance():
+                node = self._node(entry.eui)
+                self._stream(node, entry.epoch, entry.stream).advance(entry.first)
+
+    def finish(self) -> Committed:
+        self._connection.executemany(_INSERT, self._rows)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO stream (node, epoch, stream, next) VALUES (?, ?, ?, ?)",
+            [(*key, sequence.next) for key, sequence in self._streams.items()],
+        )
+        return Committed(len(self._rows), self._readings, self._duplicates, self._quarantined)
+
+    def _take_arrival(self, entry: Arrival) -> None:
+        eui, epoch, stream, seq = entry.slot
+        node = self._node(eui)
+        if not self._stream(node, epoch, stream).take(seq):
+            self._duplicates += 1
+            return
+        quality, offset_ms = self._time(node, entry)
+        last_ms = None if entry.boot is None else entry.last_ms
+        self._readings += entry.readings
+        self._rows.append(
+            (
+                *(node.number, epoch, stream, seq, node.descriptor, quality, offset_ms),
+                *(entry.boot, last_ms, entry.received_ms, entry.readings, entry.item),
+            )
+        )
+
+    def _time(self, node: _Node, entry: Arrival) -> tuple[str, int | None]:
+        if entry.boot is None:
+            return timing.SYNCED, None
+        own_ms = self._epoch_ms(node, entry.boot)
+        present_ms = None
+        if node.boot_id is not None and node.boot_id != entry.boot:
+            present_ms = self._epoch_ms(node, node.boot_id)
+        return timing.resolve(own_ms, present_ms, entry.received_ms, entry.last_ms)
+
+    def _take_unreadable(self, entry: Unreadable) -> None:
+        slot: Slot = entry.slot
+        node = self._node(slot.eui)
+        if not self._stream(node, slot.epoch, slot.stream).take(slot.seq):
+            self._duplicates += 1
+            return
+        self._quarantined += 1
+        self._connection.execute(
+            "INSERT INTO quarantine (node, epoch, stream, seq, reason, received_ms, item)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (node.number, *slot[1:], entry.reason, entry.received_ms, entry.item),
+        )
+
+    def _take_description(self, entry: Description) -> None:
+        node = self._node(entry.eui)
+        if entry.descriptor is not None:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO descriptor (id, node, hash, version, body) VALUES"
+                " ((SELECT id FROM descriptor WHERE node = ?1 AND hash = ?2), ?1, ?2, ?3, ?4)",
+                (node.number, entry.hash, entry.version, entry.descriptor),
+            )
+        row = self._connection.execute(
+            "SELECT id FROM descriptor WHERE node = ? AND hash = ?", (node.number, entry.hash)
+        ).fetchone()
+        node.descriptor = row[0] if row else node.descriptor
+        node.boot_id = entry.boot_id
+        self._connection.execute(
+            "UPDATE node SET descriptor = ?, boot_id = ? WHERE id = ?",
+            (node.descriptor, node.boot_id, node.number),
+        )
+        if entry.epoch_ms is not None:
+            self._note_boot(node, entry.boot_id, entry.epoch_ms, entry.uncertainty_ms)
+
+    def _note_boot(self, node: _Node, boot_id: int, epoch_ms: int, uncertainty_ms: int) -> None:
+        self._connection.execute(
+            "INSERT INTO boot (node, boot_id, epoch_ms, uncertainty_ms) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (node, boot_id) DO UPDATE SET epoch_ms = excluded.epoch_ms,"
+            " uncertainty_ms = excluded.uncertainty_ms",
+            (node.number, boot_id, epoch_ms, uncertainty_ms),
+        )
+        self._connection.execute(
+            "DELETE FROM boot WHERE node = ?1 AND id <= (SELECT id FROM boot WHERE node = ?1"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            (node.number, _BOOTS_KEPT),
+        )
+        node.epochs[boot_id] = epoch_ms
+
+    def _node(self, eui: bytes) -> _Node:
+        node = self._nodes.get(eui)
+        if node is None:
+            self._connection.execute("INSERT OR IGNORE INTO node (eui) VALUES (?)", (eui,))
+            row = self._connection.execute(
+                "SELECT id, descriptor, boot_id FROM node WHERE eui = ?", (eui,)
+            ).fetchone()
+            node = self._nodes[eui] = _Node(*row)
+        return node
+
+    def _epoch_ms(self, node: _Node, boot_id: int) -> int | None:
+        if boot_id not in node.epochs:
+            row = self._connection.execute(
+                "SELECT epoch_ms FROM boot WHERE node = ? AND boot_id = ?", (node.number, boot_id)
+            ).fetchone()
+            node.epochs[boot_id] = row[0] if row else None
+        return node.epochs[boot_id]
+
+    def _stream(self, node: _Node, epoch: int, stream: int) -> Sequence:
+        key = (node.number, epoch, stream)
+        sequence = self._streams.get(key)
+        if sequence is None:
+            sequence = self._streams[key] = load_sequence(self._connection, *key)
+        return sequence
+
+
+def load_sequence(connection: sqlite3.Connection, node: int, epoch: int, stream: int) -> Sequence:
+    """Return what is durable of one stream."""
+    row = connection.execute(
+        "SELECT next FROM stream WHERE node = ? AND epoch = ? AND stream = ?",
+        (node, epoch, stream),
+    ).fetchone()
+    first = row[0] if row else 0
+    beyond = connection.execute(
+        "SELECT seq FROM batch WHERE node = ?1 AND epoch = ?2 AND stream = ?3 AND seq >= ?4"
+        " UNION ALL SELECT seq FROM quarantine"
+        " WHERE node = ?1 AND epoch = ?2 AND stream = ?3 AND seq >= ?4",
+        (node, epoch, stream, first),
+    )
+    return Sequence(first, (seq for (seq,) in beyond))

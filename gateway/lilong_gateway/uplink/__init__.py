@@ -1,0 +1,1 @@
+"""The uplink: store -> MQTT, from where it left off."""

@@ -1,0 +1,197 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lilong_gateway.config import Config, Uplink, load_config
+from lilong_gateway.errors import ConfigError
+
+GOOD = """\
+[gateway]
+id = "gw-1"
+site = "s1"
+data = "data"
+[nodes]
+keys = "nodes.toml"
+[serial]
+ports = [
+  "/dev/ttyUSB*",
+]
+[uplink]
+host = "broker"
+"""
+
+WORD = "geheim"
+
+EXAMPLE = Path(__file__).parents[1] / "gateway.example.toml"
+
+
+def load(folder: Path, text: str) -> Config:
+    file = folder / "gateway.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_config(file)
+
+
+def test_the_example_loads() -> None:
+    config = load_config(EXAMPLE)
+    assert (config.id, config.uplink.port, config.grants) == ("gw-1", 1883, ())
+
+
+def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
+    write_password(tmp_path)
+    (tmp_path / "ca.pem").touch()
+    shown = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)
+    config = load(tmp_path, shown.sub("", EXAMPLE.read_text(encoding="utf-8")))
+    assert config.uplink.password == WORD
+    assert config.grants[0].classes == {3}
+    assert config.uplink == replace(
+        Uplink(host=config.uplink.host, username="gw-1", password=WORD),
+        ca_file=tmp_path / "ca.pem",
+    )
+
+
+def write_password(folder: Path, mode: int = 0o600) -> None:
+    file = folder / "password"
+    file.write_text(f"{WORD}\n", encoding="utf-8")
+    file.chmod(mode)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+    assert config.data == tmp_path / "data"
+    assert config.keys == tmp_path / "nodes.toml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[serial]", "[serail]", 'gateway.toml:7: serail: unknown key; did you mean "serial"?'),
+        (
+            "[uplink]",
+            "boud = 9600\n[uplink]",
+            'gateway.toml:11: serial.boud: unknown key; did you mean "baud"?',
+        ),
+        (
+            "[uplink]",
+            "baud = 9\n[uplink]",
+            "gateway.toml:11: serial.baud: must lie between 300 and 4000000, not 9",
+        ),
+        (
+            "[uplink]",
+            'baud = "fast"\n[uplink]',
+            'gateway.toml:11: serial.baud: expected a whole number, found "fast"',
+        ),
+        (
+            "[uplink]",
+            "baud = true\n[uplink]",
+            "gateway.toml:11: serial.baud: expected a whole number, found true",
+        ),
+        (
+            '"/dev/ttyUSB*",',
+            "",
+            'gateway.toml:8: serial.ports: name at least one port, such as "/dev/ttyUSB*"',
+        ),
+        (
+            '"/dev/ttyUSB*"',
+            '"ttyUSB0"',
+            'gateway.toml:8: serial.ports: "ttyUSB0" must be a whole path, such as "/dev/ttyUSB0"',
+        ),
+        (
+            '"/dev/ttyUSB*"',
+            '"socket://x"',
+            'gateway.toml:8: serial.ports: "socket://x" is not socket://host:port',
+        ),
+        (
+            'id = "gw-1"',
+            'id = "gw 1"',
+            'gateway.toml:2: gateway.id: "gw 1" must be 1 to 40 letters, digits, "_" or "-"',
+        ),
+        (
+            'id = "gw-1"\n',
+            "",
+            'gateway.toml:1: gateway: "id" is missing; write id = ... under [gateway]',
+        ),
+        (
+            '[nodes]\nkeys = "nodes.toml"\n',
+            "",
+            'gateway.toml: nodes: "keys" is missing; write keys = ... under [nodes]',
+        ),
+        (
+            'host = "broker"',
+            'host = "broker"\nversion = "3.1"',
+            (
+                'gateway.toml:13: uplink.version: must be one of "auto", "5", "3.1.1", not "3.1"; '
+                'did you mean "3.1.1"?'
+            ),
+        ),
+        (
+            'host = "broker"',
+            'host = "broker"\npassword = "x"',
+            (
+                "gateway.toml:13: uplink.password: no secrets here; "
+                "put it in a file named by password_file"
+            ),
+        ),
+        (
+            'host = "broker"',
+            'host = "broker"\ntimeout_s = nan',
+            "gateway.toml:13: uplink.timeout_s: must lie between 0.1 and 300 s, not nan",
+        ),
+        (
+            'host = "broker"',
+            'host = "broker"\nhost = "b"',
+            "gateway.toml:13: not TOML: Cannot overwrite a value; correct this line",
+        ),
+        (
+            'host = "broker"',
+            'host = "broker',
+            "gateway.toml:12: not TOML: Illegal character '\\n'; correct this line",
+        ),
+        (
+            "[uplink]",
+            '[privacy]\nrelease = ["P0", "P2"]\n[uplink]',
+            (
+                "gateway.toml:12: privacy.release: P2 and P3 are never released for all; "
+                "write a [[privacy.grant]] per node"
+            ),
+        ),
+        (
+            "[uplink]",
+            (
+                '[[privacy.grant]]\nnode = "0a1b2c3d4e5f6071"\nclasses = ["P3"]\nreason = "r"\n'
+                '[[privacy.grant]]\nnode = "0a1b"\nclasses = ["P3"]\nreason = "r"\n[uplink]'
+            ),
+            "gateway.toml:16: privacy.grant[2].node: not an EUI-64; write 16 hex digits in quotes",
+        ),
+        (
+            "[uplink]",
+            '[log]\nlevel = """\nloud"""\nlevels = 1\n[uplink]',
+            'gateway.toml:14: log.levels: unknown key; did you mean "level"?',
+        ),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_place_and_remedy(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD.replace(old, new))
+    assert str(caught.value) == message
+
+
+def test_an_absent_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory; check the path"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_the_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
+    write_password(tmp_path)
+    config = load(tmp_path, GOOD + 'username = "u"\npassword_file = "password"\n')
+    assert config.uplink.password == WORD
+    assert WORD not in repr(config)
+
+
+def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    write_password(tmp_path, 0o644)
+    with pytest.raises(ConfigError, match=r"gateway.toml:14: uplink.password_file: .*chmod 600"):
+        load(tmp_path, GOOD + 'username = "u"\npassword_file = "password"\n')

@@ -1,0 +1,200 @@
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EUI = bytes.fromhex("0a1b2c3d4e5f6071")
+KEY = bytes(range(16))
+
+Eventually = Callable[[Callable[[], object]], Any]
+
+
+class Box:
+    """The gateway as its users run it: a process with a configuration file."""
+
+    def __init__(self, folder: Path, broker_port: int, ports: list[str]) -> None:
+        self.config = folder / "gateway.toml"
+        self._status = folder / "status.json"
+        self._log = folder / "log"
+        keys = folder / "nodes.toml"
+        keys.write_text(f'[keys]\n"{EUI.hex()}" = "{KEY.hex()}"\n', encoding="utf-8")
+        keys.chmod(0o600)
+        (folder / "data").mkdir(exist_ok=True)
+        self.config.write_text(
+            f"""
+[gateway]
+id = "g"
+site = "s"
+data = "data"
+[nodes]
+keys = "nodes.toml"
+[serial]
+ports = {json.dumps(ports)}
+scan_s = 0.1
+[uplink]
+host = "127.0.0.1"
+port = {broker_port}
+[status]
+file = "status.json"
+""",
+            encoding="utf-8",
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "lilong_gateway", "run", "--config", str(self.config)]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log)
+        return self.process
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def status(self) -> dict[str, Any]:
+        if not self._status.exists():
+            return {"nodes": {}, "refused": {}, "uplink": {}, "store": {}}
+        return json.loads(self._status.read_text(encoding="utf-8"))
+
+    def node(self) -> dict[str, Any]:
+        return self.status()["nodes"].get(EUI.hex(), {})
+
+    def check(self) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "lilong_gateway", "check", "--json", "--config"]
+        return subprocess.run([*command, self.config], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def box(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Box]]:
+    made: list[Box] = []
+
+    def make(*ports: str) -> Box:
+        made.append(Box(tmp_path, free_port, list(ports)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.process is not None:
+            each.process.kill()
+            each.process.wait()
+
+
+async def test_readings_pass_from_a_node_to_a_broker_and_it_stops_when_told(
+    make_node: Any,
+    box: Callable[..., Box],
+    free_port: int,
+    plain_broker: Any,
+    eventually: Eventually,
+) -> None:
+    plain_broker(free_port)
+    node = make_node()
+    node.fill(30)
+    gateway = box(node.port)
+    process = gateway.start()
+    task = asyncio.create_task(node.run())
+    await eventually(lambda: node.session.idle)
+    await eventually(lambda: gateway.status()["uplink"].get("confirmed") == 30)
+    assert gateway.node()["readings"] == 60
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait) == 0
+    assert gateway.status()["store"]["waiting"] == 0
+    assert "Traceback" not in gateway.log
+    task.cancel()
+
+
+async def test_kill_9_loses_nothing_that_was_acknowledged(
+    make_node: Any, box: Callable[..., Box], eventually: Eventually
+) -> None:
+    node = make_node()
+    gateway = box(node.port)
+    task = asyncio.create_task(node.run())
+    for _ in range(2):
+        process = gateway.start()
+        node.fill(500)
+        before = node.outbox.first(2)
+        await eventually(lambda before=before: node.outbox.first(2) > before + 20)
+        process.kill()
+        process.wait()
+    gateway.start()
+    await eventually(lambda: node.session.idle)
+    await eventually(lambda: gateway.status()["store"].get("last") == 1000)
+    assert gateway.status()["store"]["waiting"] == 1000
+    task.cancel()
+
+
+async def test_a_node_with_a_wrong_key_is_refused_counted_and_logged_once(
+    make_node: Any, box: Callable[..., Box], eventually: Eventually
+) -> None:
+    node = make_node(key=bytes(16))
+    gateway = box(node.port)
+    gateway.start()
+    task = asyncio.create_task(node.run())
+    await eventually(lambda: gateway.status()["refused"].get(EUI.hex(), {}).get("count", 0) > 1)
+    assert gateway.status()["refused"][EUI.hex()]["reason"] == "wrong key"
+    assert gateway.log.count("node refused") == 1
+    task.cancel()
+
+
+async def test_a_missing_port_takes_no_other_down_and_is_reported_once(
+    make_node: Any, box: Callable[..., Box], tmp_path: Path, eventually: Eventually
+) -> None:
+    node = make_node()
+    node.fill(3)
+    gone = tmp_path / "tty"
+    gateway = box(str(gone), node.port, "socket://127.0.0.1:1")
+    gateway.start()
+    task = asyncio.create_task(node.run())
+    await eventually(lambda: node.session.idle)
+    second = make_node(epoch=8)
+    second.fill(3)
+    gone.symlink_to(second.port)
+    other = asyncio.create_task(second.run())
+    await eventually(lambda: second.session.idle)
+    assert gateway.log.count(f'name={gone} state="not there') == 1
+    task.cancel()
+    other.cancel()
+
+
+def findings(done: "subprocess.CompletedProcess[str]") -> dict[str, tuple[str, str]]:
+    return {
+        found["what"]: (found["verdict"], found["advice"]) for found in json.loads(done.stdout)
+    }
+
+
+def test_check_finds_what_a_run_needs(
+    make_node: Any, box: Callable[..., Box], free_port: int
+) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        done = box(make_node().port).check()
+    assert done.returncode == 0
+    assert {verdict for verdict, _ in findings(done).values()} <= {"ok", "warning"}
+
+
+def test_check_says_what_is_missing_and_what_to_do(
+    box: Callable[..., Box], tmp_path: Path
+) -> None:
+    gateway = box(str(tmp_path / "tty"))
+    (tmp_path / "data").rmdir()
+    done = gateway.check()
+    found = findings(done)
+    assert done.returncode == 1
+    assert found["port"] == ("failed", "missing: not there; plug it in")
+    assert found["data"] == ("failed", f"not there; run: mkdir -p {tmp_path / 'data'}")
+    assert "cannot be reached (Connection refused)" in found["broker"][1]
+
+
+def test_a_wrong_configuration_is_one_line_and_status_2(box: Callable[..., Box]) -> None:
+    gateway = box("/dev/ttyX")
+    text = gateway.config.read_text(encoding="utf-8")
+    gateway.config.write_text(text.replace("scan_s", "scans"), encoding="utf-8")
+    process = gateway.start()
+    assert process.wait() == 2
+    assert gateway.log == 'gateway.toml:10: serial.scans: unknown key; did you mean "scan_s"?\n'
+    assert gateway.check().returncode == 2

@@ -1,0 +1,250 @@
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lilong_gateway.errors import (
+    StoreDamagedError,
+    StoreReplacedError,
+    StoreUnavailableError,
+)
+from lilong_gateway.store import reader, upkeep, writer
+from lilong_gateway.store.database import Database
+from lilong_gateway.store.records import Advance, Arrival, Description, Entry, Slot, Unreadable
+from lilong_gateway.store.store import Store
+
+HERE = Path(__file__).parent
+EUI = bytes.fromhex("0a1b2c3d4e5f6071")
+EPOCH = 0xCAFE
+
+
+def batch(
+    seq: int, boot: int | None = None, last_ms: int = 0, received_ms: int | None = 1000
+) -> Arrival:
+    return Arrival(Slot(EUI, EPOCH, 2, seq), b"item", 60, boot, last_ms, received_ms)
+
+
+def described(boot_id: int, epoch_ms: int | None, body: bytes | None = b"d") -> Description:
+    return Description(EUI, boot_id, epoch_ms, 5, b"hash", 1, body)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "store.db")
+
+
+def next_of(database: Database) -> int:
+    return reader.known(database, EUI, EPOCH, b"hash").next[2]
+
+
+def stored(database: Database, *entries: Entry) -> list[tuple[int, str, int | None]]:
+    writer.commit(database, entries)
+    return [
+        (row.slot.seq, row.quality, row.offset_ms) for row in reader.rows_after(database, 0, 99)
+    ]
+
+
+def test_next_is_cumulative_whatever_the_order_of_arrival(database: Database) -> None:
+    writer.commit(database, [batch(0), batch(2), batch(3)])
+    assert next_of(database) == 1
+    writer.commit(database, [batch(1)])
+    assert next_of(database) == 4
+
+
+def test_a_duplicate_changes_nothing_even_within_one_group(database: Database) -> None:
+    first = writer.commit(database, [batch(0), batch(2), batch(2)])
+    second = writer.commit(database, [batch(0), batch(2)])
+    assert (first.stored, first.duplicates) == (2, 1)
+    assert (second.stored, second.duplicates) == (0, 2)
+    assert reader.summary(database).last == 2
+
+
+def test_duplicates_are_refused_after_pruning(database: Database) -> None:
+    writer.commit(database, [batch(0), batch(1), batch(3)])
+    upkeep.set_cursor(database, 3)
+    assert upkeep.prune(database, before_ms=2000, limit=10) == 2
+    again = writer.commit(database, [batch(0), batch(1), batch(3)])
+    assert again.duplicates == 3
+    writer.commit(database, [batch(2)])
+    assert next_of(database) == 4
+
+
+def test_only_confirmed_rows_of_age_are_pruned(database: Database) -> None:
+    writer.commit(database, [batch(0), batch(1, received_ms=5000), batch(2)])
+    upkeep.set_cursor(database, 2)
+    assert upkeep.prune(database, before_ms=2000, limit=10) == 1
+    assert [row.slot.seq for row in reader.rows_after(database, 0, 9)] == [1, 2]
+
+
+def test_an_advance_gives_up_what_is_missing(database: Database) -> None:
+    writer.commit(database, [batch(7), Advance(EUI, EPOCH, 2, 6)])
+    assert next_of(database) == 6
+    writer.commit(database, [batch(6)])
+    assert next_of(database) == 8
+
+
+def test_an_undecodable_batch_is_kept_apart_and_does_not_block_the_stream(
+    database: Database,
+) -> None:
+    done = writer.commit(database, [Unreadable(Slot(EUI, EPOCH, 2, 0), b"?", "bad", 1), batch(1)])
+    assert (done.stored, done.quarantined) == (1, 1)
+    assert next_of(database) == 2
+    assert reader.summary(database).quarantined == 1
+
+
+def test_a_known_boot_is_restamped_at_ingest_and_never_changed(database: Database) -> None:
+    before = stored(database, described(9, 50_000), batch(0, boot=9, last_ms=700))
+    after = stored(database, described(9, 60_000), batch(1, boot=9, last_ms=800))
+    assert before == [(0, "restamped", 50_000)]
+    assert after == [(0, "restamped", 50_000), (1, "restamped", 60_000)]
+
+
+def test_a_lost_boot_ends_no_later_than_the_present_one_began(database: Database) -> None:
+    rows = stored(database, described(9, 50_000), batch(0, boot=8, last_ms=700))
+    assert rows == [(0, "bounded", 49_300)]
+
+
+def test_without_any_boot_the_time_of_arrival_bounds(database: Database) -> None:
+    rows = stored(database, described(9, None), batch(0, boot=9, last_ms=700, received_ms=9000))
+    assert rows == [(0, "bounded", 8300)]
+
+
+def test_without_a_clock_a_time_is_given_later_and_nothing_is_read_before(
+    database: Database,
+) -> None:
+    lost, own = batch(0, boot=8, last_ms=100, received_ms=None), batch(1, 9, 700, None)
+    assert stored(database, described(9, None), lost, own, batch(2, received_ms=None)) == []
+    writer.commit(database, [described(9, 50_000)])
+    assert upkeep.settle(database, 90_000, 10, give_up=False) == 2
+    assert reader.rows_after(database, 0, 9) == []
+    assert upkeep.settle(database, 90_000, 10, give_up=True) == 1
+    assert stored(database) == [
+        (0, "bounded", 49_900), (1, "restamped", 50_000), (2, "synced", None)
+    ]  # fmt: skip
+
+
+def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    Database(file).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    connection.close()
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 1; upgrade"):
+        Database(file)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, seed: int) -> None:
+    file = tmp_path / "store.db"
+    chance = random.Random(seed)
+    seq = 0
+    for _ in range(3):
+        command = [sys.executable, HERE / "write_until_killed.py", file, "5", str(seq)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer_process:
+            assert writer_process.stdout is not None
+            for _ in range(chance.randrange(1, 60)):
+                seq = int(writer_process.stdout.readline())
+            writer_process.kill()
+            seq = max([seq, *map(int, writer_process.stdout.read().split("\n")[:-1])])
+        database = Database(file)
+        durable = reader.known(database, bytes(8), 7, b"").next[2]
+        rows = reader.summary(database).last
+        database.close()
+        assert durable >= seq
+        assert rows == durable
+        seq = durable
+
+
+def test_a_full_disk_refuses_a_commit_and_keeps_all_before_it(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here: no disk of our own to fill")
+    inside = ["unshare", "-rm"]
+    if subprocess.run([*inside, "mount", "-t", "tmpfs", "x", tmp_path], check=False).returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    command = [*inside, sys.executable, HERE / "fill_the_disk.py", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["full kept=True last=True", "reopened last=True"], done
+
+
+async def test_a_damaged_file_is_put_aside_and_a_new_store_begun(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"not a database" * 1000)
+    store = Store(tmp_path)
+    await store.open()
+    assert (await store.commit([batch(0)])).stored == 1
+    assert store.damaged_files == 1
+    assert (tmp_path / "store.damaged-1.db").read_bytes().startswith(b"not a database")
+    await store.close()
+
+
+async def test_what_is_readable_of_a_damaged_store_is_taken_over(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old = await store.open()
+    await store.commit([described(9, 5), *(batch(seq) for seq in range(400))])
+    await store.set_cursor(old, 100)
+    await store.close()
+    damage(tmp_path / "store.db")
+    store = Store(tmp_path)
+    assert await store.open() != old
+    rows = await store.rows_after(await store.open(), 0, 1000)
+    assert 0 < len(rows) <= 300
+    assert all(row.descriptor == b"d" for row in rows)
+    assert (await store.known(EUI, EPOCH, b"hash")).next[2] == 400
+    await store.close()
+
+
+def damage(file: Path) -> None:
+    """Overwrite the middle one of the pages that hold batches."""
+    data = bytearray(file.read_bytes())
+    size = int.from_bytes(data[16:18], "big")
+    pages = [start for start in range(0, len(data), size) if b"item" in data[start + 512 :][:size]]
+    middle = pages[len(pages) // 2]
+    data[middle : middle + size] = b"\xff" * size
+    file.write_bytes(data)
+
+
+def spoil(file: Path) -> None:
+    """Overwrite all but the first page of an open store, and make its owner read it again."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = file.stat().st_size
+        with file.open("r+b") as pages:
+            pages.seek(4096)
+            pages.write(b"\xff" * (size - 4096))
+        other.execute("CREATE TABLE another (id)")
+
+
+async def test_damage_met_while_running_begins_a_new_store(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old = await store.open()
+    await store.commit([batch(seq) for seq in range(400)])
+    spoil(store.file)
+    with pytest.raises(StoreDamagedError):
+        await store.commit([batch(400)])
+    assert (await store.commit([batch(9000)])).stored == 1
+    with pytest.raises(StoreReplacedError):
+        await store.rows_after(old, 0, 1)
+    assert store.losses == 1
+    await store.close()
+
+
+async def test_two_gateways_never_share_a_folder(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path)
+    await first.open()
+    with pytest.raises(StoreUnavailableError, match="in use by another gateway"):
+        await second.open()
+    await first.close()
+    await second.open()
+    await second.close()
+
+
+async def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    store = Store(tmp_path / "file" / "data")
+    with pytest.raises(StoreUnavailableError, match="let this user read and write the folder"):
+        await store.open()
+    await store.close()
