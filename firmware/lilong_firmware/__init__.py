@@ -1,0 +1,1 @@
+"""The node: sensors to batches, batches to flash, flash to a gateway."""

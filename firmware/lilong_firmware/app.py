@@ -1,0 +1,162 @@
+"""The node, composed: everything is built here, one task for each duty."""
+
+import asyncio
+import gc
+
+from lilong_firmware.batcher import Batcher
+from lilong_firmware.boot import next_boot_id
+from lilong_firmware.collection import Collection, Shelf
+from lilong_firmware.crash import CrashNotes
+from lilong_firmware.ending import Ending
+from lilong_firmware.errors import FirmwareError, SettingsError
+from lilong_firmware.journal import Journal
+from lilong_firmware.link import Link
+from lilong_firmware.sampler import Sampler
+from lilong_firmware.sensors.catalogue import build_sensor
+from lilong_firmware.sensors.replay import Replay
+from lilong_firmware.settings import read_key, read_settings
+from lilong_firmware.supervision import Supervisor
+from lilong_firmware.trace import Trace
+from lilong_firmware.version import FIRMWARE
+from lilong_protocol.descriptor import encode_descriptor
+from lilong_protocol.events import Acknowledged, Synchronised
+from lilong_protocol.frame import DATA_STREAM
+from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lilong_firmware.board import Board
+    from lilong_firmware.settings import Sampling
+    from lilong_firmware.supervision import Duty
+    from lilong_protocol.events import Event
+
+_EARLY_CRASHES = 3
+_MEASURE_S = 5.0
+_LIMIT_MS = 30000
+
+
+class App:
+    """Everything that runs on one board, in the folder that is current."""
+
+    def __init__(self, board: "Board") -> None:
+        self._board = board
+        self._heap_after_import = _heap_bytes()
+
+    def run(self) -> None:
+        """Run until an orderly end. Without a usable key the node cannot talk: it says so."""
+        try:
+            key = read_key("key.bin")
+        except SettingsError as problem:
+            self._board.log(str(problem))
+            self._board.give_up()
+            return
+        asyncio.run(_Node(self._board, key, self._heap_after_import).run())
+
+
+class _Node:
+    """One boot of the node."""
+
+    def __init__(self, board: "Board", key: bytes, heap_after_import: int) -> None:
+        self._board = board
+        self._heap_after_import = heap_after_import
+        self._settings = read_settings("settings.json", board.eui())
+        self._clock = board.clock()
+        self._boot_id = next_boot_id("boot.txt", board.random)
+        self._notes = CrashNotes("crash.txt", "reset.txt")
+        running = self._settings.running
+        self._journal = Journal(
+            "journal", board.random, running.journal_batches, running.journal_bytes
+        )
+        self._trace = Trace(running.trace, board.unix_ms)
+        self._trace.booted(self._boot_id, self._journal)
+        self._wake = asyncio.Event()
+        self._session = self._build_session(key)
+        self._link = self._build_link()
+        self._collection = self._build_collection()
+
+    def _build_session(self, key: bytes) -> NodeSession:
+        sampling = self._settings.sampling
+        descriptor = encode_descriptor(0, []) if sampling is None else sampling.descriptor
+        cause = self._notes.cause
+        if cause is None:
+            cause = self._board.reset_cause()
+        greeting = Greeting(self._boot_id, cause, FIRMWARE)
+        return NodeSession(
+            self._settings.eui, key, self._journal, self._board.random, greeting, descriptor
+        )
+
+    def _build_link(self) -> Link:
+        uart = self._board.uart(self._settings.running)
+        reader = asyncio.StreamReader(uart)
+        return Link(reader, uart, self._session, self._clock, self._wake, self._noticed)
+
+    def _build_collection(self) -> "Collection | None":
+        """Return None when there is nothing usable to measure: the node talks all the same."""
+        sampling = self._settings.sampling
+        if self._settings.problem is not None:
+            self._board.log(str(self._settings.problem))
+        if self._notes.early >= _EARLY_CRASHES:
+            self._board.log("sensors stay off: the last boots ended early, see crash.txt")
+        elif sampling is not None:
+            try:
+                return self._build_source(sampling)
+            except FirmwareError as problem:
+                self._board.log(str(problem))
+        return None
+
+    def _build_source(self, sampling: "Sampling") -> Collection:
+        log = self._board.log
+        setting = sampling.sensor
+        source: Replay | Sampler
+        if setting.replay is not None:
+            mark = self._journal.mark(DATA_STREAM)
+            source = Replay(setting.replay, sampling.channels, mark, log)
+        else:
+            sensor = build_sensor(setting.kind, sampling.seed, setting.speed, setting.start_hour)
+            source = Sampler(sensor, sampling.channels, self._clock, self._boot_id, log)
+        shelf = Shelf(self._journal, self._trace, self._wake, log)
+        batcher = Batcher(shelf.put, sampling.batch_readings, sampling.batch_ms, source.mark)
+        return Collection(source, batcher, self._trace, self._clock)
+
+    async def run(self) -> None:
+        """Run the duties until an orderly end."""
+        board, settings = self._board, self._settings
+        watchdog = board.watchdog(settings.running.watchdog_ms)
+        supervisor = Supervisor(self._clock, watchdog, self._notes, board.reset, board.log)
+        supervisor.start("receive", _LIMIT_MS, self._link.receive)
+        supervisor.start("send", _LIMIT_MS, self._link.send)
+        if self._collection is not None:
+            supervisor.start("collect", _LIMIT_MS, self._collection.run)
+        if settings.running.trace:
+            supervisor.start("measure", _LIMIT_MS, self._measure)
+        ending = Ending(settings, self._collection, self._session, self._journal, supervisor)
+        if ending.possible:
+            supervisor.start("end", _LIMIT_MS, ending.run)
+        await supervisor.run()
+        self._note_memory()
+        self._trace.ended()
+        ending.clean()
+
+    def _noticed(self, event: "Event") -> None:
+        if isinstance(event, Synchronised):
+            self._clock.set(event.epoch_ms_at_boot)
+            self._trace.synchronised(event.epoch_ms_at_boot)
+        elif isinstance(event, Acknowledged):
+            self._trace.acknowledged(self._journal.epoch, event.stream, event.next)
+
+    async def _measure(self, duty: "Duty") -> None:
+        while True:
+            duty.beat()
+            self._note_memory()
+            await asyncio.sleep(_MEASURE_S)
+
+    def _note_memory(self) -> None:
+        link = self._link
+        heap = _heap_bytes()
+        self._trace.measured(self._heap_after_import, heap, link.sent_bytes, link.received_bytes)
+
+
+def _heap_bytes() -> int:
+    """Return the bytes of heap in use, after collecting what is not."""
+    gc.collect()
+    return gc.mem_alloc()

@@ -1,0 +1,80 @@
+"""The hardware, and nothing decided about it: the only module that imports machine."""
+
+import os
+import sys
+import time
+
+import machine
+
+from lilong_firmware.clock import Clock
+from lilong_firmware.timestamp import UNIX_AT_2000_S
+from lilong_protocol.portable import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from lilong_firmware.settings import Running
+
+_EUI_BYTES = const(8)
+_RX_BUFFER = const(4096)
+_TX_BUFFER = const(2048)
+
+
+class Board:
+    """An ESP32, or the shim of it that a virtual node runs on."""
+
+    def clock(self) -> Clock:
+        """Return an uptime that begins now."""
+        return Clock(time.ticks_ms, time.ticks_diff)
+
+    def eui(self) -> bytes:
+        """Return the EUI-64: the chip's own, or its MAC-48 with FF FE in the middle."""
+        identity = bytes(machine.unique_id())
+        if len(identity) == _EUI_BYTES:
+            return identity
+        return identity[:3] + b"\xff\xfe" + identity[3:6]
+
+    def random(self, size: int) -> bytes:
+        """Return bytes of the hardware's random generator."""
+        return os.urandom(size)
+
+    def uart(self, running: "Running") -> machine.UART:
+        """Open the serial line to the gateway; reads and writes never block."""
+        pins = {}
+        if running.tx_pin >= 0:
+            pins["tx"] = running.tx_pin
+        if running.rx_pin >= 0:
+            pins["rx"] = running.rx_pin
+        return machine.UART(
+            running.uart,
+            baudrate=running.baud,
+            rxbuf=_RX_BUFFER,
+            txbuf=_TX_BUFFER,
+            timeout=0,
+            **pins,
+        )
+
+    def watchdog(self, timeout_ms: int) -> machine.WDT:
+        """Start the watchdog: it resets the node unless fed within `timeout_ms`."""
+        return machine.WDT(timeout=timeout_ms)
+
+    def reset_cause(self) -> int:
+        """Return machine's number: 1 power, 2 hard, 3 watchdog, 4 deep sleep, 5 soft."""
+        return machine.reset_cause()
+
+    def reset(self) -> None:
+        """Start again; does not return."""
+        machine.reset()
+
+    def give_up(self) -> None:
+        """End the process where there is one; the chip goes on to MicroPython's prompt."""
+        stop = getattr(machine, "stop", None)
+        if stop is not None:
+            stop()
+
+    def unix_ms(self) -> int:
+        """Return the wall clock of the interpreter, whatever its epoch; for traces only."""
+        shift_s = UNIX_AT_2000_S if time.gmtime(0)[0] == 2000 else 0
+        return time.time_ns() // 1000000 + shift_s * 1000
+
+    def log(self, line: str) -> None:
+        """Write one line to the console."""
+        sys.stdout.write(line + "\n")

@@ -1,0 +1,102 @@
+"""The duty that turns what a source gives into batches in the journal."""
+
+import asyncio
+
+from lilong_firmware.errors import StorageError
+from lilong_protocol.frame import DATA_STREAM
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from lilong_firmware.batcher import Batcher
+    from lilong_firmware.clock import Clock
+    from lilong_firmware.journal import Journal
+    from lilong_firmware.row import Row
+    from lilong_firmware.supervision import Duty
+    from lilong_firmware.trace import Trace
+
+    class Source(Protocol):
+        """A Sampler or a Replay."""
+
+        ended: bool
+
+        def rows(self, uptime_ms: int) -> "list[Row]":
+            """Return what is due."""
+
+        def wait_ms(self, uptime_ms: int) -> int:
+            """Return the milliseconds until something is due."""
+
+        def close(self) -> None:
+            """Give back what is open."""
+
+
+_LONGEST_MS = 250
+
+
+class Shelf:
+    """Puts sealed batches into the journal and tells who wants to know."""
+
+    def __init__(
+        self,
+        journal: "Journal",
+        trace: "Trace",
+        wake: asyncio.Event,
+        log: "Callable[[str], None]",
+    ) -> None:
+        self._journal = journal
+        self._trace = trace
+        self._wake = wake
+        self._log = log
+        self.lost = 0
+        """Readings that the journal would not take."""
+
+    def put(
+        self, item: bytes, channels: "tuple[int, ...]", rows: int, mark: "tuple[int, int, int]"
+    ) -> None:
+        """Make a batch durable; one that flash refuses is counted and said once."""
+        try:
+            seq = self._journal.append(DATA_STREAM, item, mark)
+        except StorageError as error:
+            if self.lost == 0:
+                self._log("batch lost: " + str(error))
+            self.lost += rows * len(channels)
+            return
+        self._trace.journalled(self._journal.epoch, DATA_STREAM, seq, channels, rows)
+        self._wake.set()
+
+
+class Collection:
+    """Runs one source until it ends or until `stopping` is set; then everything is sealed."""
+
+    def __init__(
+        self, source: "Source", batcher: "Batcher", trace: "Trace", clock: "Clock"
+    ) -> None:
+        self._source = source
+        self._batcher = batcher
+        self._trace = trace
+        self._clock = clock
+        self.stopping = False
+        self.ended = False
+        """Whether everything that was read is in the journal and no more will come."""
+
+    async def run(self, duty: "Duty") -> None:
+        """Take rows when they are due."""
+        while not (self.stopping or self._source.ended):
+            duty.beat()
+            wait_ms = self.step()
+            await asyncio.sleep(wait_ms / 1000)
+        self._source.close()
+        self._batcher.flush()
+        self.ended = True
+
+    def step(self) -> int:
+        """Take what is due, seal what is old; return the milliseconds to wait."""
+        now_ms = self._clock.uptime_ms()
+        for row in self._source.rows(now_ms):
+            self._trace.sampled(row)
+            self._batcher.add(row)
+        self._batcher.expire(now_ms)
+        wait_ms = min(self._source.wait_ms(now_ms), self._batcher.wait_ms(now_ms))
+        return min(_LONGEST_MS, wait_ms)

@@ -1,0 +1,76 @@
+"""Checked access to the fields of settings.json."""
+
+from lilong_firmware.errors import SettingsError
+from lilong_protocol.portable import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Fields:
+    """One object of the file. `path` is how errors name it, "" for the outermost."""
+
+    def __init__(self, values: "Any", path: str = "") -> None:
+        if not isinstance(values, dict):
+            raise SettingsError(path or "settings.json", "must be an object {...}")
+        self._values: dict[str, Any] = values
+        self._path = path
+
+    def name(self, key: str) -> str:
+        """Return the key as errors name it."""
+        return self._path + "." + key if self._path else key
+
+    def has(self, key: str) -> bool:
+        """Whether the key is given and not null."""
+        return self._values.get(key) is not None
+
+    def number(self, key: str, low: int, high: int, default: "int | None" = None) -> int:
+        """Return an integer low..high; without a default it must be there."""
+        value = self._given(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            problem = "must be a whole number " + str(low) + ".." + str(high)
+            raise SettingsError(self.name(key), problem + ", not " + repr(value))
+        return value
+
+    def real(self, key: str, low: float, high: float, default: float) -> float:
+        """Return a number low..high."""
+        value = self._given(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise SettingsError(self.name(key), "must be a number, not " + repr(value))
+        if not low <= value <= high:
+            raise SettingsError(self.name(key), "must be " + str(low) + ".." + str(high))
+        return float(value)
+
+    def text(self, key: str, limit: int, default: "str | None" = None) -> str:
+        """Return a text of at most `limit` characters."""
+        value = self._given(key, default)
+        if not isinstance(value, str) or len(value) > limit:
+            problem = "must be a text of at most " + str(limit) + " characters"
+            raise SettingsError(self.name(key), problem)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Return true or false, false when it is not given."""
+        value = self._given(key, False)  # noqa: FBT003 - the default of a JSON value
+        if not isinstance(value, bool):
+            raise SettingsError(self.name(key), "must be true or false, not " + repr(value))
+        return value
+
+    def list(self, key: str) -> "list[Any]":
+        """Return a list with something in it."""
+        value = self._given(key, None)
+        if not isinstance(value, list) or not value:
+            raise SettingsError(self.name(key), "must be a list with at least one entry")
+        return value
+
+    def object(self, key: str) -> "Fields":
+        """Return an object, empty when it is not given."""
+        return Fields(self._given(key, {}), self.name(key))
+
+    def _given(self, key: str, default: "Any") -> "Any":
+        value = self._values.get(key)
+        if value is not None:
+            return value
+        if default is None:
+            raise SettingsError(self.name(key), "is missing")
+        return default

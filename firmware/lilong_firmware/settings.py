@@ -1,0 +1,193 @@
+"""settings.json and key.bin of the state folder, read and checked."""
+
+import json
+from binascii import unhexlify
+
+from lilong_firmware.errors import SettingsError
+from lilong_firmware.fields import Fields
+from lilong_firmware.files import read_file
+from lilong_protocol.descriptor import Channel, encode_descriptor
+from lilong_protocol.errors import RangeError
+from lilong_protocol.portable import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_KEY_BYTES = const(16)
+_EUI_BYTES = const(8)
+_FILE_LIMIT = const(16384)
+_DAY_MS = const(86400000)
+_HIGHEST_SPEED = 1e6
+
+
+class ChannelSetting:
+    """A channel as the descriptor tells it, and how often it is read."""
+
+    def __init__(self, fields: Fields, report_ms: int) -> None:
+        self.number = fields.number("number", 0, 255)
+        self.exponent = fields.number("exponent", -24, 18, 0)
+        self.time_exponent = fields.number("time_exponent", -3, 0, -3)
+        self.interval_ms = fields.number("interval_ms", 10, _DAY_MS, report_ms)
+        self.described = Channel(
+            self.number,
+            fields.text("name", 32),
+            fields.text("unit", 32, ""),
+            self.exponent,
+            self.time_exponent,
+            fields.number("privacy", 0, 3),
+            fields.text("quantity", 64, ""),
+        )
+
+
+class ReplaySetting:
+    """Which columns of which recording are played, and how fast."""
+
+    def __init__(self, fields: Fields, channels: "list[ChannelSetting]") -> None:
+        self.file = fields.text("file", 200)
+        self.time_column = fields.number("time_column", 0, 255, 0)
+        self.value_columns = [_column(fields, column) for column in fields.list("value_columns")]
+        self.speed_permille = int(fields.real("speed", 0.001, _HIGHEST_SPEED, 1.0) * 1000)
+        self.exit_at_end = fields.flag("exit_at_end")
+        if len(self.value_columns) != len(channels):
+            raise SettingsError(fields.name("value_columns"), "must name one column a channel")
+        if len({channel.time_exponent for channel in channels}) != 1:
+            raise SettingsError("channels", "those of a replay need one time_exponent")
+
+
+class SensorSetting:
+    """Which sensor is read: its kind, and what that kind needs."""
+
+    def __init__(self, fields: Fields, channels: "list[ChannelSetting]") -> None:
+        self.kind = fields.text("kind", 32)
+        self.speed = fields.real("speed", 0.001, _HIGHEST_SPEED, 1.0)
+        self.start_hour = fields.real("start_hour", 0.0, 24.0, 8.0)
+        self.replay: ReplaySetting | None = None
+        if self.kind == "replay":
+            self.replay = ReplaySetting(fields, channels)
+
+
+class Sampling:
+    """What is measured and how it is batched: the part of the settings that may be unusable."""
+
+    def __init__(self, fields: Fields) -> None:
+        report_ms = fields.number("report_ms", 10, _DAY_MS, 60000)
+        self.batch_readings = fields.number("batch_readings", 1, 1024, 60)
+        self.batch_ms = fields.number("batch_ms", 10, _DAY_MS, 60000)
+        self.seed = fields.number("seed", 0, (1 << 32) - 1, 1)
+        self.channels = []
+        for index, channel in enumerate(fields.list("channels")):
+            path = "channels[" + str(index) + "]"
+            self.channels.append(ChannelSetting(Fields(channel, path), report_ms))
+        self.descriptor = _descriptor(fields, self.channels)
+        self.sensor = SensorSetting(fields.object("sensor"), self.channels)
+
+
+class Running:
+    """What the node needs in order to talk and to keep batches; every key has a default."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.journal_batches = fields.number("journal_batches", 1, 65536, 192)
+        self.journal_bytes = fields.number("journal_bytes", 1024, 1 << 28, 131072)
+        self.watchdog_ms = fields.number("watchdog_ms", 1000, 600000, 30000)
+        self.trace = fields.text("trace", 200, "")
+        self.stop_file = fields.text("stop_file", 200, "stop")
+        uart = fields.object("uart")
+        self.uart = uart.number("id", 0, 9, 1)
+        self.baud = uart.number("baud", 1200, 5000000, 115200)
+        self.tx_pin = uart.number("tx", -1, 99, -1)
+        self.rx_pin = uart.number("rx", -1, 99, -1)
+
+
+class Settings:
+    """Everything that a person or a tool has set.
+
+    An unusable file never keeps the node from talking: `problem` then says what is wrong,
+    `sampling` is None or `running` holds the defaults, and the identity is the board's.
+    """
+
+    def __init__(self, document: "Any", board_eui: bytes) -> None:
+        self.problem: SettingsError | None = None
+        self.eui = board_eui
+        self.sampling: Sampling | None = None
+        self.running = Running(Fields({}))
+        try:
+            fields = Fields(document)
+            if fields.has("eui"):
+                self.eui = _eui(fields)
+            self.running = Running(fields)
+            self.sampling = Sampling(fields)
+        except SettingsError as problem:
+            self.problem = problem
+
+
+def read_settings(path: str, board_eui: bytes) -> Settings:
+    """Read settings.json; it is never refused, see Settings."""
+    data = read_file(path, _FILE_LIMIT)
+    if data is None:
+        return _without(board_eui, "cannot be read; write the file")
+    try:
+        text = data.decode()
+        # MicroPython takes what a cut-off file still holds for the whole.
+        document = json.loads(text) if _is_whole(text) else None
+    except (ValueError, RuntimeError):
+        document = None
+    if document is None:
+        return _without(board_eui, "is not JSON; write it again")
+    return Settings(document, board_eui)
+
+
+def read_key(path: str) -> bytes:
+    """Return the node's key; SettingsError when it is not there or has not 16 bytes."""
+    key = read_file(path, _KEY_BYTES + 1)
+    if key is None:
+        raise SettingsError(path, "cannot be read; provision the node")
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(path, "must hold 16 bytes; provision the node again")
+    return key
+
+
+def _is_whole(text: str) -> bool:
+    """Whether every bracket outside of strings is closed."""
+    depth = 0
+    quoted = escaped = False
+    for character in text:
+        if quoted:
+            quoted = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            quoted = True
+        elif character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+    return depth == 0 and not quoted
+
+
+def _without(board_eui: bytes, problem: str) -> Settings:
+    settings = Settings({}, board_eui)
+    settings.problem = SettingsError("settings.json", problem)
+    return settings
+
+
+def _eui(fields: Fields) -> bytes:
+    try:
+        eui = unhexlify(fields.text("eui", 2 * _EUI_BYTES))
+    except ValueError:
+        eui = b""
+    if len(eui) != _EUI_BYTES:
+        raise SettingsError("eui", "must be 16 hexadecimal digits")
+    return eui
+
+
+def _column(fields: Fields, column: "Any") -> int:
+    if isinstance(column, bool) or not isinstance(column, int) or not 0 <= column <= 255:
+        raise SettingsError(fields.name("value_columns"), "must hold column numbers from 0")
+    return column
+
+
+def _descriptor(fields: Fields, channels: "list[ChannelSetting]") -> bytes:
+    version = fields.number("descriptor_version", 0, (1 << 31) - 1, 1)
+    try:
+        return encode_descriptor(version, [channel.described for channel in channels])
+    except RangeError as error:
+        raise SettingsError("channels", str(error))

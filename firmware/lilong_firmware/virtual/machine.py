@@ -1,0 +1,94 @@
+# ruff: noqa: INP001 - a folder of its own on the search path, not a package
+"""`machine` of a virtual node: the unix port with a UART on a PTY, a watchdog and reset causes.
+
+The environment holds what is hardware elsewhere: VNODE_UART (number of an inherited,
+non-blocking file descriptor), VNODE_EUI (16 hexadecimal digits), VNODE_RESET_CAUSE (1..5).
+"""
+
+import io
+import os
+import struct
+import sys
+from binascii import unhexlify
+
+from umachine import *  # noqa: F403 - the rest of the built-in module stays real
+
+try:
+    import ffi
+except ImportError:
+    ffi = None
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+_RESET_EXIT = 75
+_CONFIGURATION_EXIT = 2
+_IOCTL_FILENO = 10
+_ITIMER_REAL = 0
+
+
+def reset() -> None:
+    """End the process; whoever started it takes exit code 75 for a reset."""
+    sys.exit(_RESET_EXIT)
+
+
+def stop() -> None:
+    """End the process for want of a usable configuration: exit code 2."""
+    sys.exit(_CONFIGURATION_EXIT)
+
+
+def reset_cause() -> int:
+    """Return the cause that the starter of this process gives."""
+    return int(os.getenv("VNODE_RESET_CAUSE") or PWRON_RESET)
+
+
+def unique_id() -> bytes:
+    """Return the EUI-64."""
+    return unhexlify(os.getenv("VNODE_EUI") or "0000000000000000")
+
+
+class UART(io.IOBase):
+    """A file descriptor with the reads and writes of machine.UART: they never wait.
+
+    read returns None when there is nothing; write returns how many bytes were taken, or None
+    when the other end has not read for too long. Asyncio polls the descriptor itself.
+    """
+
+    def __init__(self, number: int, **options: int) -> None:
+        self.number = number
+        self.options = options
+        self._fd = int(os.getenv("VNODE_UART"))
+        self._file = open(self._fd, "r+b")  # noqa: SIM115 - open as long as the node runs
+        self.read = self._file.read
+        self.readinto = self._file.readinto
+        self.write = self._file.write
+
+    def ioctl(self, request: int, _argument: int) -> int:
+        """Answer MP_STREAM_GET_FILENO; asyncio then uses poll(2)."""
+        return self._fd if request == _IOCTL_FILENO else -1
+
+
+class WDT:
+    """An interval timer of the kernel whose SIGALRM ends the process, as a reset ends the node.
+
+    Without ffi in the interpreter there is no watchdog.
+    """
+
+    def __init__(self, timeout: int = 5000) -> None:
+        self._setitimer = None
+        seconds, rest_ms = divmod(timeout, 1000)
+        self._period = struct.pack("@llll", 0, 0, seconds, rest_ms * 1000)
+        if ffi is not None:
+            try:
+                self._setitimer = ffi.open("libc.so.6").func("i", "setitimer", "ipp")
+            except OSError:
+                return
+        self.feed()
+
+    def feed(self) -> None:
+        """Start the period again."""
+        if self._setitimer is not None:
+            self._setitimer(_ITIMER_REAL, self._period, None)

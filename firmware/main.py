@@ -1,0 +1,11 @@
+"""What the node runs after its reset."""
+
+import gc
+
+# Garbage goes before the heap grows or falls to pieces: a chip gives grown heap back to nobody.
+gc.threshold(32768)
+
+from lilong_firmware.app import App  # noqa: E402 - the imports are what makes most garbage
+from lilong_firmware.board import Board  # noqa: E402
+
+App(Board()).run()

@@ -1,0 +1,184 @@
+"""A node as a process on a pseudo terminal, and the simplest gateway for it."""
+
+import json
+import os
+import select
+import subprocess
+import time
+import tty
+from pathlib import Path
+
+import pytest
+
+from lilong_protocol.blocks import decode_block
+from lilong_protocol.descriptor import decode_descriptor
+from lilong_protocol.events import BatchReceived, Described, HelloReceived
+from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.serial import FrameReader, wrap
+
+ROOT = Path(__file__).parents[2]
+EUI = "0011223344556677"
+KEY = bytes(range(16))
+
+
+class Gateway:
+    """Acknowledges and keeps every batch; its memory outlives the node's resets."""
+
+    def __init__(self, terminal):
+        self.batches = {}
+        self.hellos = []
+        self.descriptors = []
+        self.damaged = 0
+        self._terminal = terminal
+        self._frames = FrameReader()
+        self._session = self._new_session()
+
+    def _new_session(self):
+        return GatewaySession(lambda eui: KEY if len(eui) == 8 else None, os.urandom)
+
+    def step(self, wait_s=0.02):
+        """Take what the node says, answer it."""
+        if select.select([self._terminal], [], [], wait_s)[0]:
+            for frame in self._frames.feed(os.read(self._terminal, 4096)):
+                for event in self._session.receive(frame, self._now_ms()):
+                    self._take(event)
+        while (frame := self._session.poll(self._now_ms())) is not None:
+            os.write(self._terminal, wrap(frame))
+        self.damaged = self._frames.damaged
+
+    def readings(self, channel):
+        """Return (boot, time, value) of a channel in the order of the batches."""
+        return [
+            (block.boot, moment, value)
+            for key in sorted(self.batches)
+            for block in [decode_block(self.batches[key])]
+            for number, values in block.columns
+            if number == channel
+            for moment, value in zip(block.times, values, strict=True)
+        ]
+
+    def _take(self, event):
+        if isinstance(event, HelloReceived):
+            self.hellos.append(event.hello)
+            held = [self._next(event.hello.epoch, stream) for stream in range(4)]
+            self._session.accept(
+                event.hello, held, 848_000_000_000, self._now_ms(), descriptor_known=False
+            )
+        elif isinstance(event, Described):
+            self.descriptors.append(decode_descriptor(event.descriptor)[1])
+            self._session.described()
+        elif isinstance(event, BatchReceived):
+            key = (event.epoch, event.stream, event.seq)
+            assert self.batches.setdefault(key, event.item) == event.item
+            self._session.stored(*key)
+
+    def _next(self, epoch, stream):
+        seq = 0
+        while (epoch, stream, seq) in self.batches:
+            seq += 1
+        return seq
+
+    @staticmethod
+    def _now_ms():
+        return int(time.monotonic() * 1000)
+
+
+class Bench:
+    """A state folder, a line, and the node between them."""
+
+    def __init__(self, folder, interpreter):
+        self.folder = folder
+        self.process = None
+        self.output = ""
+        self._interpreter = interpreter
+        self._node_end, self._terminal = os.openpty()
+        tty.setraw(self._terminal)
+        os.set_blocking(self._node_end, False)
+        self.gateway = Gateway(self._terminal)
+        (folder / "key.bin").write_bytes(KEY)
+
+    def settings(self, **settings):
+        (self.folder / "settings.json").write_text(json.dumps({"eui": EUI, **settings}))
+
+    def start(self, program=ROOT / "firmware" / "main.py", cause=1):
+        firmware = ROOT / "firmware"
+        shim = firmware / "lilong_firmware" / "virtual"
+        environment = {
+            "MICROPYPATH": f"{shim}:.frozen:{ROOT / 'protocol'}:{firmware}",
+            "VNODE_UART": str(self._node_end),
+            "VNODE_EUI": EUI,
+            "VNODE_RESET_CAUSE": str(cause),
+        }
+        self.process = subprocess.Popen(
+            [self._interpreter, "-X", "heapsize=192wK", program],
+            cwd=self.folder,
+            env=environment,
+            pass_fds=[self._node_end],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run_until(self, condition, limit_s=60.0):
+        """Run the gateway until the condition holds; the node must not end before."""
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < deadline, self.trace()[-5:]
+            assert self.process.poll() is None, self.process.stdout.read()
+            self.gateway.step()
+
+    def run_to_end(self, limit_s=60.0):
+        """Run the gateway until the node ends by itself; return its exit status."""
+        deadline = time.monotonic() + limit_s
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.trace()[-5:]
+            self.gateway.step()
+        return self._collect()
+
+    def stop(self):
+        (self.folder / "stop").touch()
+        return self.run_to_end()
+
+    def wait(self):
+        """Wait for the node's end without a gateway; return its exit status."""
+        self.process.wait(timeout=60)
+        return self._collect()
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process is not None:
+            self._collect()
+
+    def close(self):
+        self.kill()
+        os.close(self._node_end)
+        os.close(self._terminal)
+
+    def trace(self):
+        path = self.folder / "trace.log"
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    def lines(self, kind):
+        return [words[1:] for words in self.trace() if words[0] == kind]
+
+    def _collect(self):
+        if not self.process.stdout.closed:
+            self.output += self.process.stdout.read()
+            self.process.stdout.close()
+        return self.process.returncode
+
+
+@pytest.fixture
+def bench(tmp_path, micropython32):
+    bench = Bench(tmp_path, micropython32)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def bench64(tmp_path, micropython):
+    bench = Bench(tmp_path, micropython)
+    yield bench
+    bench.close()

@@ -1,0 +1,95 @@
+import os
+
+import pytest
+
+from lilong_firmware.journal import Journal
+from lilong_firmware.row import Row
+from lilong_firmware.trace import Trace
+from lilong_protocol.blocks import encode_table
+
+DATA = 2
+
+
+def item(seq):
+    return encode_table([seq, seq + 1], [(0, [1, 2]), (4, [3, 4])])
+
+
+@pytest.fixture
+def open_node():
+    """Journals and traces; the traces are closed when the test is over."""
+    traces = []
+
+    def make(folder):
+        journal, trace = start_node(folder)
+        traces.append(trace)
+        return journal, trace
+
+    yield make
+    for trace in traces:
+        trace.close()
+
+
+def start_node(folder):
+    journal = Journal(str(folder / "journal"), os.urandom, 100, 100_000)
+    trace = Trace(str(folder / "trace.log"), lambda: 1234)
+    trace.booted(9, journal)
+    return journal, trace
+
+
+def lines(folder):
+    return (folder / "trace.log").read_text().splitlines()
+
+
+def test_lines_are_those_of_the_contract(tmp_path, open_node):
+    journal, trace = open_node(tmp_path)
+    trace.sampled(Row(5, 9, 5, [(0, 1), (4, 3)]))
+    trace.sampled(Row(6, None, 848, [(0, 2)]))
+    trace.journalled(journal.epoch, DATA, 0, (0, 4), 2)
+    trace.synchronised(77)
+    trace.acknowledged(journal.epoch, DATA, 1)
+    trace.measured(1, 2, 3, 4)
+    trace.ended()
+    epoch = journal.epoch
+    assert lines(tmp_path) == [
+        f"b 9 {epoch} 1234",
+        "s 0 u5 1 1234",
+        "s 4 u5 3 1234",
+        "s 0 848 2 1234",
+        f"j {epoch} 2 0 4 0 4",
+        "y 77",
+        f"a {epoch} 2 1",
+        "m 1 2 3 4",
+        "e",
+    ]
+
+
+def test_the_line_of_a_batch_that_a_kill_cut_off_comes_before_the_next_boot(tmp_path, open_node):
+    for announced in (0, 1, 40):
+        folder = tmp_path / str(announced)
+        folder.mkdir()
+        journal, trace = open_node(folder)
+        for seq in range(announced):
+            journal.append(DATA, item(seq))
+            trace.journalled(journal.epoch, DATA, seq, (0, 4), 2)
+            for _ in range(100):
+                trace.sampled(Row(5, 9, 5, [(0, 1)]))
+        journal.append(DATA, item(announced))
+        again, _ = open_node(folder)
+        assert lines(folder)[-2:] == [
+            f"j {again.epoch} 2 {announced} 4 0 4",
+            f"b 9 {again.epoch} 1234",
+        ]
+
+
+def test_a_batch_that_was_announced_is_not_announced_again(tmp_path, open_node):
+    journal, trace = open_node(tmp_path)
+    journal.append(DATA, item(0))
+    trace.journalled(journal.epoch, DATA, 0, (0, 4), 2)
+    open_node(tmp_path)
+    assert len([line for line in lines(tmp_path) if line.startswith("j")]) == 1
+
+
+def test_without_a_path_nothing_is_written(tmp_path):
+    trace = Trace("", lambda: 0)
+    trace.ended()
+    assert list(tmp_path.iterdir()) == []
