@@ -1,0 +1,1 @@
+"""The tools of Lilong: the demonstration, the reference city receiver, virtual nodes."""

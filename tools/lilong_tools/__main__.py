@@ -1,0 +1,59 @@
+"""`lilong <command>`."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from lilong_tools.console import FAILED, INTERRUPTED, report
+from lilong_tools.errors import ToolError
+
+_COMMANDS = {
+    "demo": ("lilong_tools.demo.command", "show the whole chain at work, from nodes to city"),
+    "city": ("lilong_tools.city.command", "receive telemetry as a city platform should"),
+    "bench": ("lilong_tools.bench.command", "measure the wire and the gateway beside peers"),
+}
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; give the exit status; raise ToolError."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give the exit status. A command is imported only when it is asked for."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="lilong", description="Tools of the Lilong sensor mesh.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, purpose) in _COMMANDS.items():
+        commands.add_parser(name, help=purpose, add_help=False)
+    name = parser.parse_args(words[:1]).command
+    command = cast("Command", importlib.import_module(_COMMANDS[name][0]))
+    own = argparse.ArgumentParser(prog=f"lilong {name}", description=_sentence(_COMMANDS[name][1]))
+    command.configure(own)
+    options = own.parse_args(words[1:])
+    try:
+        return command.run(options)
+    except ToolError as error:
+        return report(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _sentence(purpose: str) -> str:
+    return purpose[0].upper() + purpose[1:] + "."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""`lilong demo`: the whole chain at work, and the proof that nothing was lost on the way."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lilong_tools.city.address import Address, parse_address
+from lilong_tools.console import FAILED, count, positive_factor, positive_seconds
+from lilong_tools.demo.fleet import heap_bytes
+from lilong_tools.demo.plan import NAMED, NodePlan, playing_s, replay_nodes, scenario_nodes
+from lilong_tools.demo.report import Report
+from lilong_tools.demo.screen import Screen
+from lilong_tools.demo.show import Show
+from lilong_tools.demo.stage import Stage, answers
+from lilong_tools.errors import ToolError
+from lilong_tools.recording import Recording, scan
+from lilong_tools.resolution import parse_resolution
+from lilong_tools.runtime import find_micropython
+from lilong_tools.vnode import HEAP_KIB
+from lilong_tools.vnode.folder import installed_firmware
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `lilong demo`."""
+    add = parser.add_argument
+    add(
+        "--nodes", type=count, metavar="N", help="virtual nodes in all (default: one per scenario)"
+    )
+    add("--seconds", type=positive_seconds, metavar="S", help="end after S seconds")
+    add("--replay", nargs="+", type=Path, metavar="FILE", help="play these CSV files, a node each")
+    add(
+        "--speed",
+        type=positive_factor,
+        metavar="X",
+        help="speed of the recordings (default: the longest ends in 45 s)",
+    )
+    add(
+        "--resolution",
+        action="append",
+        default=[],
+        metavar="[COLUMN=]STEP",
+        help="round on purpose, for example to 0.01",
+    )
+    add("--broker", metavar="HOST:PORT", help="a broker of yours (default: an embedded one)")
+    add("--format", choices=("json", "cbor"), default="cbor", help="SenML form of the telemetry")
+    add(
+        "--heap",
+        type=count,
+        default=HEAP_KIB,
+        metavar="KIB",
+        help=f"heap of a node in KiB of a 32-bit machine (default: {HEAP_KIB})",
+    )
+    add("--json", action="store_true", help="print one JSON object at the end, nothing else")
+    add("--keep", type=Path, metavar="DIR", help="work in DIR and keep it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demonstration; exit status 0 only if all that was sampled arrived as it was."""
+    recordings = _recordings(options)
+    broker = _broker(options.broker)
+    plans = _plans(options, recordings)
+    micropython = find_micropython()
+    folder = _work_folder(options.keep)
+    good = False
+    try:
+        stage = Stage(folder, plans, broker, options.format, micropython, options.heap)
+        with Screen(sys.stderr if options.json else sys.stdout) as screen:
+            for recording in recordings:
+                for remark in recording.remarks():
+                    screen.say(remark, "yellow")
+            show = Show(stage, screen, options.seconds, playing_s(plans))
+            report = asyncio.run(show.run(heap_bytes(micropython, options.heap)))
+        good = report.good
+        _tell(report, as_json=options.json)
+    finally:
+        _leave(folder, good=good, keep=options.keep is not None)
+    return 0 if good else FAILED
+
+
+def _recordings(options: argparse.Namespace) -> list[Recording]:
+    resolution = parse_resolution(options.resolution)
+    recordings = [scan(path, resolution) for path in options.replay or ()]
+    if options.nodes and recordings:
+        raise ToolError(
+            "--nodes and --replay exclude each other", "a recording is a node by itself"
+        )
+    if options.speed and not recordings:
+        raise ToolError("--speed is for --replay", "name a recording, or leave it away")
+    known = [name for one in recordings for c in one.columns for name in (c.header, c.name)]
+    unknown = resolution.unknown(known)
+    if unknown:
+        raise ToolError(
+            f"--resolution names {unknown[0]!r}, which no recording has",
+            f"name one of {', '.join(sorted(set(known))) or 'a recording'}",
+        )
+    return recordings
+
+
+def _broker(text: str | None) -> Address | None:
+    """Read the address of a broker and make sure that somebody is there."""
+    if text is None:
+        return None
+    address = parse_address(text)
+    if not asyncio.run(answers(address)):
+        raise ToolError(
+            f"no broker answers at {address}",
+            "start it, or leave --broker away to have one embedded",
+        )
+    return address
+
+
+def _plans(options: argparse.Namespace, recordings: Sequence[Recording]) -> list[NodePlan]:
+    if recordings:
+        return replay_nodes(recordings, options.speed)
+    tables = installed_firmware().program.parent / "lilong_firmware" / "scenarios"
+    return scenario_nodes(tables, options.nodes or len(NAMED))
+
+
+def _work_folder(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="lilong-demo-"))
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        empty = not any(keep.iterdir())
+    except OSError as error:
+        raise ToolError(
+            f"--keep {keep} cannot be used ({error.strerror})", "name a new folder"
+        ) from error
+    if not empty:
+        raise ToolError(f"--keep {keep} is not empty", "name a new folder")
+    return keep
+
+
+def _tell(report: Report, *, as_json: bool) -> None:
+    text = json.dumps(report.as_dict()) if as_json else "\n".join(report.sentences())
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _leave(folder: Path, *, good: bool, keep: bool) -> None:
+    """Remove the work folder, unless it is wanted or tells what went wrong."""
+    if keep:
+        return
+    if good:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        sys.stderr.write(f"lilong: the work folder is kept for a look: {folder}\n")

@@ -1,0 +1,78 @@
+"""The virtual nodes, kept running."""
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+
+from lilong_tools.demo.child import Patience
+from lilong_tools.demo.plan import NodePlan
+from lilong_tools.errors import NodeFailedError
+from lilong_tools.vnode import VirtualNode, make_folder
+
+_PAUSE_S = 0.2
+_ANSWER_S = 20.0
+_WORD = "import sys; print(8 if sys.maxsize >> 31 else 4)"
+
+
+def heap_bytes(micropython: Path, heap_kib: int) -> int:
+    """Give the bytes of a heap of `heap_kib` KiB of a 32-bit machine on this MicroPython.
+
+    A 64-bit one gets twice as much, since its objects are twice as big.
+    """
+    answer = subprocess.run(
+        [micropython, "-c", _WORD], capture_output=True, check=False, timeout=_ANSWER_S
+    )
+    word = int(answer.stdout) if answer.stdout.strip().isdigit() else 4
+    return heap_kib * 1024 * word // 4
+
+
+class KeptNode:
+    """One node: started again when it dies, until it has ended in order."""
+
+    def __init__(self, plan: NodePlan, folder: Path, micropython: Path, heap_kib: int) -> None:
+        """Write its folder; it has no power yet."""
+        make_folder(folder, plan.settings, plan.key)
+        self.plan = plan
+        self.folder = folder
+        self.restarts = 0
+        self.ended = False
+        self._node = VirtualNode(folder, micropython, heap_kib=heap_kib)
+        self._stopping = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it has power."""
+        return self._node.running
+
+    async def start(self) -> None:
+        """Give it power; the wish to stop survives."""
+        await self._node.start()
+        if self._stopping:
+            self.stop()
+
+    async def keep(self) -> None:
+        """Start it again whenever it dies, until it ends in order; raise NodeFailedError."""
+        patience = Patience()
+        while not self.ended:
+            began = time.monotonic()
+            try:
+                await self._node.wait()
+            except NodeFailedError:
+                if not patience.lasts(time.monotonic() - began):
+                    raise
+                self.restarts += 1
+                await asyncio.sleep(_PAUSE_S)
+                await self.start()
+            else:
+                self.ended = True
+
+    def stop(self) -> None:
+        """Ask it to take no more readings, hand over what it has, and end."""
+        self._stopping = True
+        if not self.ended:
+            (self.folder / "stop").touch()
+
+    async def close(self) -> None:
+        """Cut its power."""
+        await self._node.close()

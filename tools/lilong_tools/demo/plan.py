@@ -1,0 +1,154 @@
+"""What the demonstration starts: which nodes, with which settings and keys."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilong_tools.demo.ledger import Channel
+from lilong_tools.errors import ToolError
+from lilong_tools.recording import Recording
+
+PRIVATE = 2
+"""The lowest privacy class that goes north only with a grant."""
+
+TRACE = "trace.log"
+
+_FIRST_EUI = 0x0212_4B00_0000_0001
+_REPORT_MS = 500
+_BATCH_MS = 2000
+_BATCH_READINGS = 60
+_REPLAY_S = 45
+_JOURNAL_BATCHES = 4096
+_JOURNAL_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A named scenario as it is shown: the hour at which its world begins, how fast it turns."""
+
+    name: str
+    title: str
+    speed: float
+    start_hour: float
+
+
+NAMED = (
+    Scene("bicycle", "bicycle parking", 120.0, 8.0),
+    Scene("elevator", "elevator", 4.0, 8.0),
+    Scene("vitals", "vital signs", 20.0, 23.0),
+    Scene("crowd", "crowd density", 60.0, 18.0),
+    Scene("river", "river", 600.0, 6.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: what it is called, its settings.json, its key, its recording if it plays one."""
+
+    label: str
+    title: str
+    settings: Mapping[str, Any]
+    key: bytes
+    recording: Recording | None = None
+
+    @property
+    def eui(self) -> str:
+        """EUI-64 as 16 hexadecimal digits."""
+        return str(self.settings["eui"])
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels, for the ledger."""
+        return [
+            Channel(one["number"], one["name"], one["unit"], one["exponent"], one["time_exponent"])
+            for one in self.settings["channels"]
+        ]
+
+    @property
+    def private(self) -> list[str]:
+        """The privacy classes of its channels which need a grant: "P2", "P3"."""
+        classes = {one["privacy"] for one in self.settings["channels"]}
+        return [f"P{number}" for number in sorted(classes) if number >= PRIVATE]
+
+
+def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
+    """Plan `count` nodes, the named scenarios in turn, from the tables in `folder`."""
+    tables = {scene.name: _table(folder / f"{scene.name}.json") for scene in NAMED}
+    plans = []
+    for index in range(count):
+        scene, turn = NAMED[index % len(NAMED)], index // len(NAMED) + 1
+        label = scene.name if count <= len(NAMED) else f"{scene.name}-{turn}"
+        table = tables[scene.name]
+        sensor = dict(table["sensor"], speed=scene.speed, start_hour=scene.start_hour)
+        more = {"scenario": scene.name, "channels": table["channels"], "sensor": sensor}
+        plans.append(NodePlan(label, scene.title, _settings(index, more), secrets.token_bytes(16)))
+    return plans
+
+
+def replay_nodes(recordings: Sequence[Recording], speed: float | None) -> list[NodePlan]:
+    """Plan one node for each recording, all at one speed: by default the longest ends soon."""
+    pace = speed or max(1.0, max(recording.span_s for recording in recordings) / _REPLAY_S)
+    return [_replay_node(index, recording, pace) for index, recording in enumerate(recordings)]
+
+
+def playing_s(plans: Sequence[NodePlan]) -> float | None:
+    """Give the seconds until the last recording is over, None when none is played."""
+    spans = [
+        plan.recording.span_s / float(plan.settings["sensor"]["speed"])
+        for plan in plans
+        if plan.recording is not None
+    ]
+    return max(spans, default=None)
+
+
+def _replay_node(index: int, recording: Recording, pace: float) -> NodePlan:
+    channels = [
+        {
+            "number": number,
+            "name": column.name,
+            "unit": "",
+            "exponent": column.exponent,
+            "time_exponent": recording.time_exponent,
+            "privacy": 0,
+            "quantity": column.header.encode("ascii", "replace").decode()[:64],
+        }
+        for number, column in enumerate(recording.columns)
+    ]
+    sensor = {
+        "kind": "replay",
+        "file": str(recording.path.resolve()),
+        "time_column": recording.time_column,
+        "value_columns": [column.index for column in recording.columns],
+        "speed": pace,
+        "exit_at_end": True,
+    }
+    settings = _settings(index, {"scenario": "replay", "channels": channels, "sensor": sensor})
+    label = f"{recording.path.stem[:24]}-{index + 1}"
+    return NodePlan(label, recording.path.name, settings, secrets.token_bytes(16), recording)
+
+
+def _settings(index: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "eui": f"{_FIRST_EUI + index:016x}",
+        "report_ms": _REPORT_MS,
+        "batch_ms": _BATCH_MS,
+        "batch_readings": _BATCH_READINGS,
+        "journal_batches": _JOURNAL_BATCHES,
+        "journal_bytes": _JOURNAL_BYTES,
+        "trace": TRACE,
+        "seed": index + 1,
+        **more,
+    }
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    try:
+        table: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ToolError(
+            f"{path} cannot be read ({error})", "run from a clone, after `make setup`"
+        ) from error
+    return table
