@@ -342,9 +342,8 @@ async def test_a_city_that_is_killed_and_a_broker_that_is_killed_lose_nothing(tm
 
 async def test_the_receiver_outlives_a_broker_that_hangs(tmp_path, store):
     silent = socket.create_server(("127.0.0.1", 0))
-    receiver = Receiver(
-        store, Address("127.0.0.1", silent.getsockname()[1]), "lilong", logging.getLogger("t")
-    )
+    broker = Address("127.0.0.1", silent.getsockname()[1])
+    receiver = Receiver(store, broker, "lilong", "+", logging.getLogger("t"))
     work = asyncio.create_task(receiver.run())
     done, _ = await asyncio.wait({work}, timeout=1)
     silent.close()

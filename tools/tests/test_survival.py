@@ -48,7 +48,7 @@ class Street:
         tables = installed_firmware().program.parent / "lilong_firmware" / "scenarios"
         self.folder = folder
         self.plans = scenario_nodes(tables, NODES)
-        config = write_gateway(folder, self.plans, Address("127.0.0.1", port), "cbor")
+        config = write_gateway(folder, self.plans, Address("127.0.0.1", port), "cbor", "street")
         (folder / "mosquitto.conf").write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
         )

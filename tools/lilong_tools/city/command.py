@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--broker", required=True, metavar="HOST:PORT", help="the broker")
     parser.add_argument("--db", required=True, type=Path, metavar="FILE", help="the SQLite store")
     parser.add_argument("--prefix", default="lilong", help="first level of every topic")
+    parser.add_argument("--site", type=_site, help="receive this site only (default: all)")
     parser.add_argument(
         "--json", action="store_true", help="print the measures as one JSON object"
     )
@@ -38,8 +40,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="at the end let the broker forget the session: nothing is queued for it",
+        help="at the end let the broker forget the session and the state of the gateways heard",
     )
+
+
+def _site(text: str) -> str:
+    """Read the name of a site; a wildcard or a slash would take in others."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a site")
+    return text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s city: %(message)s")
     broker = parse_address(options.broker)
     store = CityStore(options.db)
-    receiver = Receiver(store, broker, options.prefix, logging.getLogger("city"))
+    receiver = Receiver(
+        store, broker, options.prefix, options.site or "+", logging.getLogger("city")
+    )
     try:
         asyncio.run(_serve(receiver, options))
     finally:

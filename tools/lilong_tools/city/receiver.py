@@ -31,11 +31,12 @@ class Receiver:
     """Takes telemetry off one broker into one store, for as long as `run` is left running."""
 
     def __init__(
-        self, store: CityStore, broker: Address, prefix: str, log: logging.Logger
+        self, store: CityStore, broker: Address, prefix: str, site: str, log: logging.Logger
     ) -> None:
         self._store = store
         self._broker = broker
         self._prefix = prefix
+        self._site = site
         self._log = log
         self._writer = ThreadPoolExecutor(1, "city-store")
         self._version = aiomqtt.ProtocolVersion.V5
@@ -55,11 +56,16 @@ class Receiver:
             self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
 
     async def forget(self) -> None:
-        """Let the broker drop the session, if it is there: what comes later is not queued."""
+        """Let the broker, if it is there, drop the session and the retained gateway states."""
         modern = self._version is aiomqtt.ProtocolVersion.V5
         clean = {"clean_start": True} if modern else {"clean_session": True}
         try:
-            async with self._plain_client(self._version, _GOODBYE_S, **clean):
+            async with self._plain_client(self._version, _GOODBYE_S, **clean) as client:
+                loop = asyncio.get_running_loop()
+                heard = await loop.run_in_executor(self._writer, self._store.gateways)
+                for site, gateway in heard:
+                    topic = f"{self._prefix}/{site}/{gateway}/status"
+                    await client.publish(topic, b"", qos=1, retain=True)
                 self._log.info("session at %s dropped", self._broker)
         except aiomqtt.MqttError as error:
             self._log.warning("session at %s not dropped (%s)", self._broker, error)
@@ -113,7 +119,7 @@ class Receiver:
             await arrivals.put(_arrival(message))
 
     async def _settle(self, client: aiomqtt.Client, arrivals: asyncio.Queue[Arrival]) -> None:
-        await client.subscribe(f"{self._prefix}/+/+/telemetry/+", qos=1)
+        await client.subscribe(f"{self._prefix}/{self._site}/+/telemetry/+", qos=1)
         while True:
             group = [await arrivals.get()]
             while len(group) < _GROUP and not arrivals.empty():

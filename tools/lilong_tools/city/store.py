@@ -81,6 +81,10 @@ class CityStore:
             raise StoreError(str(error)) from error
         return held
 
+    def gateways(self) -> list[tuple[str, str]]:
+        """Name (site, gateway) of all that anything was received from."""
+        return self._database.execute("SELECT DISTINCT site, gateway FROM batch").fetchall()
+
     def close(self) -> None:
         """Close the file and let another city have it."""
         self._database.close()

@@ -7,26 +7,29 @@ from pathlib import Path
 from lilong_tools.city.address import Address
 from lilong_tools.demo.plan import NodePlan
 
-SITE = "demo"
 GATEWAY = "gw-1"
 PREFIX = "lilong"
 
 _REASON = "demonstration: a simulated person"
 
 
-def write_gateway(folder: Path, plans: Sequence[NodePlan], broker: Address, form: str) -> Path:
+def write_gateway(
+    folder: Path, plans: Sequence[NodePlan], broker: Address, form: str, site: str
+) -> Path:
     """Write configuration and keys (mode 0600) into `folder`; give the configuration's path."""
     _write_keys(folder / "nodes.toml", plans)
     path = folder / "gateway.toml"
-    path.write_text("\n".join([*_settings(folder, broker, form), *_grants(plans)]) + "\n", "utf-8")
+    path.write_text(
+        "\n".join([*_settings(folder, broker, form, site), *_grants(plans)]) + "\n", "utf-8"
+    )
     return path
 
 
-def _settings(folder: Path, broker: Address, form: str) -> list[str]:
+def _settings(folder: Path, broker: Address, form: str, site: str) -> list[str]:
     return [
         "[gateway]",
         f"id = {_text(GATEWAY)}",
-        f"site = {_text(SITE)}",
+        f"site = {_text(site)}",
         'data = "gateway"',
         "[nodes]",
         'keys = "nodes.toml"',

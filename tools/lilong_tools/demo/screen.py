@@ -118,7 +118,8 @@ def _row(node: NodeProgress) -> tuple[Text | str, ...]:
 
 def _values(node: NodeProgress) -> Text:
     parts = []
-    for name, value, unit in node.values():
+    for name, value, ratio_or_unit in node.values():
+        unit = "" if ratio_or_unit == "/" else ratio_or_unit
         # Blanks that do not break keep name, value and unit on one line.
         part = Text(f"{name}\u00a0", style="dim")
         part.append(f"{short(value)}\u00a0{unit}".rstrip("\u00a0"), style="bold")

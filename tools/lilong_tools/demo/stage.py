@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
@@ -41,7 +42,9 @@ class Stage:
         self.embedded = broker is None
         self.address = broker or Address(_LOCAL, _free_port())
         self.arrivals = Arrivals(folder / "city.db")
-        config = write_gateway(folder, plans, self.address, form)
+        # A site of its own, so that others on the same broker neither hear nor confirm ours.
+        site = f"demo-{secrets.token_hex(3)}"
+        config = write_gateway(folder, plans, self.address, form, site)
         self.broker = self._child("broker", "lilong_tools.broker", _LOCAL, str(self.address.port))
         self.city = self._child(
             "city",
@@ -53,6 +56,8 @@ class Stage:
             str(folder / "city.db"),
             "--prefix",
             PREFIX,
+            "--site",
+            site,
             "--forget",
         )
         self.gateway = self._child("gateway", "lilong_gateway", "run", "--config", str(config))
