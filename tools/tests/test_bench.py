@@ -15,20 +15,30 @@ def bench(*words: str) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
-def test_the_wire_costs_less_than_senml_on_a_smooth_recording(tmp_path: Path) -> None:
+def test_the_wire_costs_less_than_other_formats_on_a_smooth_recording(tmp_path: Path) -> None:
     path = tmp_path / "smooth.csv"
-    rows = [f"2020-01-01 00:{minute:02d}:00,{20 + minute / 100:.2f}" for minute in range(60)]
+    rows = [
+        f"2020-01-01 {minute // 60:02d}:{minute % 60:02d}:00,{20 + minute % 7 / 100:.2f}"
+        for minute in range(300)
+    ]
     path.write_text("time,level\n" + "\n".join(rows) + "\n")
-    (row,) = bench("wire", str(path))["wire"]
-    assert row["readings"] == 60
-    assert row["item_bytes"] < row["frame_bytes"] < row["senml_cbor_bytes"]
-    assert row["ratio"] > 5
+    found = bench("wire", str(path))
+    payload, framed = found["payload_bytes_per_reading"], found["frame_bytes_per_reading"]
+    for size in ("10", "60", "240"):
+        assert payload["r1"][size] < payload["cbor_arrays"][size] < payload["senml_cbor"][size]
+        assert payload["senml_cbor"][size] < payload["json"][size]
+    assert all(
+        payload[label][size] < framed[label][size] for label in payload for size in payload[label]
+    )
+    assert 0 < found["entropy_bytes_per_reading"] < payload["r1"]["240"]
+    assert found["encode_ratio"]["r1"] == 1
+    assert found["decode_readings_per_s"] > 0
 
 
 def test_the_gateway_bench_stores_every_batch_it_counts(tmp_path: Path) -> None:
     figures = bench(
         "gateway", "--nodes", "3", "--batches", "20", "--readings", "10", "--folder", str(tmp_path)
-    )["gateway"]
+    )
     assert figures["batches"] == 60
     assert figures["readings"] == 600
     assert figures["ratio_to_sqlite_alone"] > 0

@@ -3,21 +3,24 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lilong_tools.bench.gateway import measure_gateway
-from lilong_tools.bench.wire import measure_wire
+from lilong_tools.bench.node import measure_node
+from lilong_tools.bench.wire import SIZES, measure_wire, timed_batches
 from lilong_tools.console import count
+from lilong_tools.errors import ProgramMissingError
 from lilong_tools.recording import scan
 from lilong_tools.resolution import parse_resolution
-
-_BATCH = 60
+from lilong_tools.runtime import find_micropython, find_micropython32
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `lilong bench`."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="WHAT")
-    wire = kinds.add_parser("wire", help="bytes a reading of recordings, beside SenML-CBOR")
+    wire = kinds.add_parser("wire", help="bytes a reading of recordings, beside other formats")
     wire.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV recordings")
     wire.add_argument(
         "--resolution", action="append", default=[], metavar="[COLUMN=]STEP", help="round first"
@@ -28,34 +31,54 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--batches", type=count, default=320, metavar="N", help="batches a node (320)"
     )
     gateway.add_argument(
+        "--readings", type=count, default=60, metavar="N", help="readings a batch (60)"
+    )
+    gateway.add_argument(
         "--folder", type=Path, help="where the stores are written (default: the temporary folder)"
     )
     for kind in (wire, gateway):
-        kind.add_argument(
-            "--readings", type=count, default=_BATCH, metavar="N", help="readings a batch (60)"
-        )
         kind.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
     if options.kind == "wire":
-        resolution = parse_resolution(options.resolution)
-        rows = measure_wire([scan(path, resolution) for path in options.files], options.readings)
-        found: dict[str, object] = {"wire": rows}
-        lines = [_wire_line(row) for row in rows]
+        found, lines = _wire(options)
     else:
-        figures = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
-        found = {"gateway": figures}
-        lines = [f"{name:32} {value:>12,.6g}" for name, value in figures.items()]
+        found = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
+        lines = [f"{name:32} {value:>14,.6g}" for name, value in found.items()]
     sys.stdout.write((json.dumps(found) if options.json else "\n".join(lines)) + "\n")
     return 0
 
 
-def _wire_line(row: dict[str, object]) -> str:
-    return (
-        f"{row['file']!s:32} {row['column']!s:16} {row['readings']:>7} readings"
-        f"  item {row['item_bytes']:6.3f}  serial frame {row['frame_bytes']:6.3f}"
-        f"  SenML-CBOR {row['senml_cbor_bytes']:6.2f} B a reading"
-        f"  ratio {row['ratio']:5.2f}"
-    )
+def _wire(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    resolution = parse_resolution(options.resolution)
+    recordings = [scan(path, resolution) for path in options.files]
+    found: dict[str, Any] = dict(measure_wire(recordings))
+    found["micropython"] = {}
+    for name, find in (("native", find_micropython), ("32-bit", find_micropython32)):
+        try:
+            figures = measure_node(find(), timed_batches(recordings))
+        except ProgramMissingError as error:
+            sys.stderr.write(f"lilong: not measured on MicroPython ({name}): {error.problem}\n")
+        else:
+            found["micropython"][name] = figures
+    return found, list(_sentences(found))
+
+
+def _sentences(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{'bytes a reading':24}" + "".join(f"{f'n={size}':>18}" for size in SIZES)
+    for label, payload in found["payload_bytes_per_reading"].items():
+        framed = found["frame_bytes_per_reading"][label]
+        cells = [f"{payload[str(size)]:7.2f} / {framed[str(size)]:6.2f}" for size in SIZES]
+        yield f"{label:24}" + "".join(f"{cell:>18}" for cell in cells)
+    yield "(payload / sealed serial frame; mean over the columns)"
+    yield f"entropy, order zero      {found['entropy_bytes_per_reading']:.2f} B a reading"
+    ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in found["encode_ratio"].items())
+    yield f"our encode time to that of the others: {ratios}"
+    yield f"decode {found['decode_readings_per_s']:,.0f} readings/s of one processor"
+    for name, figures in found["micropython"].items():
+        yield (
+            f"MicroPython {name}: {figures['encode_us_per_reading']:.1f} us a reading,"
+            f" {figures['encode_ratio_to_cbor_arrays']:.2f} times plain CBOR arrays"
+        )
