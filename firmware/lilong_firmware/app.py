@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+import time
 
 from lilong_firmware.batcher import Batcher
 from lilong_firmware.boot import next_boot_id
 from lilong_firmware.collection import Collection, Shelf
-from lilong_firmware.crash import CrashNotes
+from lilong_firmware.crash import DUTY_FAILED, CrashNotes, describe
 from lilong_firmware.ending import Ending
 from lilong_firmware.errors import FirmwareError, SettingsError
 from lilong_firmware.journal import Journal
@@ -26,6 +27,7 @@ from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lilong_firmware.board import Board
+    from lilong_firmware.clock import Clock
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Duty
     from lilong_protocol.events import Event
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _EARLY_CRASHES = 3
 _MEASURE_S = 5.0
 _LIMIT_MS = 30000
+_PAUSE_S = 2
 
 
 class App:
@@ -43,26 +46,47 @@ class App:
         self._heap_after_import = _heap_bytes()
 
     def run(self) -> None:
-        """Run until an orderly end. Without a usable key the node cannot talk: it says so."""
+        """Run until an orderly end. Without a usable key the node cannot talk: it says so.
+
+        An error outside of all duties is noted and resets the node too: MicroPython's prompt
+        would wait for a person.
+        """
+        board = self._board
         try:
             key = read_key("key.bin")
         except SettingsError as problem:
-            self._board.log(str(problem))
-            self._board.give_up()
+            board.log(str(problem))
+            board.give_up()
             return
-        asyncio.run(_Node(self._board, key, self._heap_after_import).run())
+        clock = board.clock()
+        notes = CrashNotes("crash.txt", "reset.txt")
+        try:
+            node = _Node(board, key, clock, notes, self._heap_after_import)
+            asyncio.run(node.run())
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would handle it
+            board.log("the node failed: " + repr(error))
+            notes.write(DUTY_FAILED, "node", clock.uptime_ms(), describe(error))
+            time.sleep(_PAUSE_S)
+            board.reset()
 
 
 class _Node:
     """One boot of the node."""
 
-    def __init__(self, board: "Board", key: bytes, heap_after_import: int) -> None:
+    def __init__(
+        self,
+        board: "Board",
+        key: bytes,
+        clock: "Clock",
+        notes: CrashNotes,
+        heap_after_import: int,
+    ) -> None:
         self._board = board
         self._heap_after_import = heap_after_import
         self._settings = read_settings("settings.json", board.eui())
-        self._clock = board.clock()
+        self._clock = clock
         self._boot_id = next_boot_id("boot.txt", board.random)
-        self._notes = CrashNotes("crash.txt", "reset.txt")
+        self._notes = notes
         running = self._settings.running
         self._journal = Journal(
             "journal", board.random, running.journal_batches, running.journal_bytes
@@ -86,7 +110,7 @@ class _Node:
         )
 
     def _build_link(self) -> Link:
-        uart = self._board.uart(self._settings.running)
+        uart = self._board.uart(self._settings.running, self._settings.usual)
         reader = asyncio.StreamReader(uart)
         return Link(reader, uart, self._session, self._clock, self._wake, self._noticed)
 
@@ -116,7 +140,7 @@ class _Node:
             source = Sampler(sensor, sampling.channels, self._clock, self._boot_id, log)
         shelf = Shelf(self._journal, self._trace, self._wake, log)
         batcher = Batcher(shelf.put, sampling.batch_readings, sampling.batch_ms, source.mark)
-        return Collection(source, batcher, self._trace, self._clock)
+        return Collection(source, batcher, self._journal, self._trace, self._clock)
 
     async def run(self) -> None:
         """Run the duties until an orderly end."""

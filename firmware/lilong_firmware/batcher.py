@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     """(source, position, part): everything before `position` and `part` readings of the row
     that begins there are in batches."""
 
-_ROW_LIMIT = const(1024)
+# Sealing 1024 rows takes 64 KiB of small pieces, more than a node can count on.
+_ROW_LIMIT = const(512)
 _BUCKETS = const(8)
 _LONG_MS = const(60000)
 

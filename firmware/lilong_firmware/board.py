@@ -36,21 +36,16 @@ class Board:
         """Return bytes of the hardware's random generator."""
         return os.urandom(size)
 
-    def uart(self, running: "Running") -> machine.UART:
-        """Open the serial line to the gateway; reads and writes never block."""
-        pins = {}
-        if running.tx_pin >= 0:
-            pins["tx"] = running.tx_pin
-        if running.rx_pin >= 0:
-            pins["rx"] = running.rx_pin
-        return machine.UART(
-            running.uart,
-            baudrate=running.baud,
-            rxbuf=_RX_BUFFER,
-            txbuf=_TX_BUFFER,
-            timeout=0,
-            **pins,
-        )
+    def uart(self, running: "Running", usual: "Running") -> machine.UART:
+        """Open the serial line to the gateway, the usual one where the chip has no such line.
+
+        Reads never block; a write waits until the chip's buffer has room for all of it.
+        """
+        try:
+            return _open_uart(running)
+        except (ValueError, OSError) as error:
+            self.log("uart: " + str(error) + "; correct it in settings.json")
+            return _open_uart(usual)
 
     def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the watchdog: it resets the node unless fed within `timeout_ms`."""
@@ -78,3 +73,19 @@ class Board:
     def log(self, line: str) -> None:
         """Write one line to the console."""
         sys.stdout.write(line + "\n")
+
+
+def _open_uart(running: "Running") -> machine.UART:
+    pins = {}
+    if running.tx_pin >= 0:
+        pins["tx"] = running.tx_pin
+    if running.rx_pin >= 0:
+        pins["rx"] = running.rx_pin
+    return machine.UART(
+        running.uart,
+        baudrate=running.baud,
+        rxbuf=_RX_BUFFER,
+        txbuf=_TX_BUFFER,
+        timeout=0,
+        **pins,
+    )

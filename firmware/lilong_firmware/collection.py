@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         """A Sampler or a Replay."""
 
         ended: bool
+        patient: bool
+        """Whether what is due may wait until the journal has room for it."""
 
         def rows(self, uptime_ms: int) -> "list[Row]":
             """Return what is due."""
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_MS = 250
+_CROWDED_MS = 20
 
 
 class Shelf:
@@ -71,10 +74,16 @@ class Collection:
     """Runs one source until it ends or until `stopping` is set; then everything is sealed."""
 
     def __init__(
-        self, source: "Source", batcher: "Batcher", trace: "Trace", clock: "Clock"
+        self,
+        source: "Source",
+        batcher: "Batcher",
+        journal: "Journal",
+        trace: "Trace",
+        clock: "Clock",
     ) -> None:
         self._source = source
         self._batcher = batcher
+        self._journal = journal
         self._trace = trace
         self._clock = clock
         self.stopping = False
@@ -94,6 +103,9 @@ class Collection:
     def step(self) -> int:
         """Take what is due, seal what is old; return the milliseconds to wait."""
         now_ms = self._clock.uptime_ms()
+        if self._source.patient and self._journal.crowded:
+            self._batcher.expire(now_ms)
+            return _CROWDED_MS
         for row in self._source.rows(now_ms):
             self._trace.sampled(row)
             self._batcher.add(row)

@@ -1,5 +1,8 @@
 """Why the node reset itself, kept in flash for the next boot to tell."""
 
+import io
+import sys
+
 from lilong_firmware.errors import StorageError
 from lilong_firmware.files import read_file, remove_file, replace_file
 from lilong_protocol.portable import const
@@ -41,3 +44,13 @@ class CrashNotes:
             replace_file(self._notes_path, notes[:_NOTES_BYTES])
         except StorageError:
             self.early = early
+
+
+def describe(error: Exception) -> str:
+    """Return the traceback, or the error where the interpreter cannot print it."""
+    show = getattr(sys, "print_exception", None)
+    if show is None:
+        return repr(error)
+    text = io.StringIO()
+    show(error, text)
+    return text.getvalue()

@@ -49,7 +49,8 @@ class Inventory:
         """How far the source of each stream was, by its newest readable batch."""
         self._folder = folder
         self._epochs: dict[int, int] = {}
-        self._found: list[tuple[int, int, int | None]] = []
+        self._found: list[tuple[int, int, int | None, int]] = []
+        self._sizes: list[list[int]] = [[] for _ in range(STREAMS)]
         self._look()
         self._elect()
         self._sort()
@@ -67,10 +68,10 @@ class Inventory:
             record = self._read(name)
             if record is None or (record.stream, record.seq) != place:
                 self.damaged += 1
-                self._found.append((stream, seq, None))
+                self._found.append((stream, seq, None, file_size(self._path(name))))
             else:
                 self._epochs[record.epoch] = self._epochs.get(record.epoch, 0) + 1
-                self._found.append((stream, seq, record.epoch))
+                self._found.append((stream, seq, record.epoch, len(record.item) + OVERHEAD))
 
     def _elect(self) -> None:
         most = 0
@@ -80,13 +81,15 @@ class Inventory:
                 self.epoch = epoch
 
     def _sort(self) -> None:
-        for stream, seq, epoch in self._found:
+        if self.epoch is None and self._found:
+            # All that is left is damaged: numbers of the noted epoch may have been used.
+            remove_file(self._path(EPOCH_NOTE))
+        for stream, seq, epoch, size in sorted(self._found):
             if self.epoch is None or epoch not in (None, self.epoch):
                 self._remove(file_name(stream, seq))
             else:
                 self.seqs[stream].append(seq)
-        for seqs in self.seqs:
-            seqs.sort()
+                self._sizes[stream].append(size)
         self._found = []
 
     def _cut(self, stream: int) -> None:
@@ -97,12 +100,12 @@ class Inventory:
                 for seq in seqs[:index]:
                     self._remove(file_name(stream, seq))
                 self.seqs[stream] = seqs[index:]
+                self._sizes[stream] = self._sizes[stream][index:]
                 break
         self._weigh(stream)
 
     def _weigh(self, stream: int) -> None:
-        for seq in self.seqs[stream]:
-            self.size_bytes += file_size(self._path(file_name(stream, seq)))
+        self.size_bytes += sum(self._sizes[stream])
         for seq in reversed(self.seqs[stream]):
             record = self._read(file_name(stream, seq))
             if record is not None:

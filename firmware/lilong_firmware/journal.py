@@ -71,8 +71,7 @@ class Journal:
         while self._first[stream] < min(next, self._next[stream]):
             self._forget(stream)
         if next > self._next[stream]:
-            # The gateway has seen numbers of which no file is left: they must not come again.
-            self._first[stream] = self._next[stream] = next
+            self._leap(stream, next)
 
     # The node's own side
 
@@ -94,6 +93,11 @@ class Journal:
     def mark(self, stream: int) -> "tuple[int, int, int]":
         """Return the mark of the newest batch of a stream."""
         return self._marks[stream]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the room is taken: what can wait had better wait."""
+        return self.held * 2 > self._max_batches or self._size_bytes * 2 > self._max_bytes
 
     @property
     def held(self) -> int:
@@ -171,6 +175,21 @@ class Journal:
             self._kept[stream] = seq
         else:
             remove_file(path)
+
+    def _leap(self, stream: int, next: int) -> None:  # noqa: A002
+        """Go on at `next`: a gateway has seen the numbers below, of which no file is left.
+
+        An empty batch is kept in the last one's place, so that a reset brings none of them back.
+        """
+        place = next - 1
+        try:
+            record = Record(self.epoch, stream, place, b"", self._marks[stream])
+            replace_file(self._path(stream, place), record.pack())
+            self._settle(stream)
+            self._kept[stream] = place
+        except StorageError:
+            self.counters["failed"] += 1
+        self._first[stream] = self._next[stream] = next
 
     def _settle(self, stream: int) -> None:
         """Remove what a newer batch has made superfluous."""

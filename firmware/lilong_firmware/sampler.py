@@ -32,10 +32,11 @@ class _Period:
 class Sampler:
     """Reads one sensor at the intervals of its channels.
 
-    A source of rows, as Replay is: rows, wait_ms, close, ended, mark.
+    A source of rows, as Replay is: rows, wait_ms, close, ended, patient, mark.
     """
 
     ended = False
+    patient = False
     mark = (0, 0, 0)
 
     def __init__(

@@ -18,6 +18,9 @@ _EUI_BYTES = const(8)
 _FILE_LIMIT = const(16384)
 _DAY_MS = const(86400000)
 _HIGHEST_SPEED = 1e6
+# Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
+_TX_PIN = const(5)
+_RX_PIN = const(4)
 
 
 class ChannelSetting:
@@ -46,7 +49,10 @@ class ReplaySetting:
         self.file = fields.text("file", 200)
         self.time_column = fields.number("time_column", 0, 255, 0)
         self.value_columns = [_column(fields, column) for column in fields.list("value_columns")]
-        self.speed_permille = int(fields.real("speed", 0.001, _HIGHEST_SPEED, 1.0) * 1000)
+        # Rounded: what a float makes of 0.001 or 1.001 may be a little less.
+        self.speed_permille = max(
+            1, round(fields.real("speed", 0.001, _HIGHEST_SPEED, 1.0) * 1000)
+        )
         self.exit_at_end = fields.flag("exit_at_end")
         if len(self.value_columns) != len(channels):
             raise SettingsError(fields.name("value_columns"), "must name one column a channel")
@@ -83,7 +89,10 @@ class Sampling:
 
 
 class Running:
-    """What the node needs in order to talk and to keep batches; every key has a default."""
+    """What the node needs in order to talk and to keep batches; every key has a default.
+
+    A pin of -1 is the one that MicroPython gives to the UART.
+    """
 
     def __init__(self, fields: Fields) -> None:
         self.journal_batches = fields.number("journal_batches", 1, 65536, 192)
@@ -94,8 +103,8 @@ class Running:
         uart = fields.object("uart")
         self.uart = uart.number("id", 0, 9, 1)
         self.baud = uart.number("baud", 1200, 5000000, 115200)
-        self.tx_pin = uart.number("tx", -1, 99, -1)
-        self.rx_pin = uart.number("rx", -1, 99, -1)
+        self.tx_pin = uart.number("tx", -1, 99, _TX_PIN)
+        self.rx_pin = uart.number("rx", -1, 99, _RX_PIN)
 
 
 class Settings:
@@ -109,7 +118,9 @@ class Settings:
         self.problem: SettingsError | None = None
         self.eui = board_eui
         self.sampling: Sampling | None = None
-        self.running = Running(Fields({}))
+        self.usual = Running(Fields({}))
+        """The defaults, for what only the chip can refuse."""
+        self.running = self.usual
         try:
             fields = Fields(document)
             if fields.has("eui"):

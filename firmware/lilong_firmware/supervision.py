@@ -1,10 +1,8 @@
 """Every duty under watch: the watchdog is fed only while all of them make progress."""
 
 import asyncio
-import io
-import sys
 
-from lilong_firmware.crash import DUTY_FAILED, DUTY_STALLED
+from lilong_firmware.crash import DUTY_FAILED, DUTY_STALLED, describe
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -93,20 +91,10 @@ class Supervisor:
         try:
             await work(duty)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is written before the reset
-            self._fail(DUTY_FAILED, duty, _described(error))
+            self._fail(DUTY_FAILED, duty, describe(error))
         duty.done = True
 
     def _fail(self, cause: int, duty: Duty, text: str) -> None:
         self._log("duty " + duty.name + " failed: " + text.strip().split("\n")[-1])
         self._notes.write(cause, duty.name, self._clock.uptime_ms(), text)
         self._reset()
-
-
-def _described(error: Exception) -> str:
-    """Return the traceback, or the error where the interpreter cannot print it."""
-    show = getattr(sys, "print_exception", None)
-    if show is None:
-        return repr(error)
-    text = io.StringIO()
-    show(error, text)
-    return text.getvalue()

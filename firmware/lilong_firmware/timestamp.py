@@ -10,6 +10,7 @@ UNIX_AT_2000_S = 946684800
 _DAY_S = const(86400)
 _HOUR_S = const(3600)
 _MINUTE_S = const(60)
+_AFTER_9999_S = 252455616000
 _DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -18,11 +19,13 @@ def parse_timestamp(text: str, time_exponent: int) -> int:
 
     Takes `YYYY-MM-DD HH:MM:SS` with T or a blank, an optional fraction and an optional Z or
     offset (+hh:mm, +hhmm, +hh), or unix seconds. Without an offset the time is taken as UTC.
-    RowError for anything else and for times before 2000.
+    RowError for anything else and for times before 2000 or after 9999.
     """
     seconds, fraction = _calendar(text) if text[4:5] == "-" else _unix(text)
     if seconds < 0:
         raise RowError("time", text + " is before 2000")
+    if seconds >= _AFTER_9999_S:
+        raise RowError("time", text + " is after the year 9999")
     digits = seconds * 10 ** len(fraction) + (int(fraction) if fraction else 0)
     return scaled(digits, -len(fraction), time_exponent)
 

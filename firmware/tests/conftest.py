@@ -12,7 +12,7 @@ import pytest
 
 from lilong_protocol.blocks import decode_block
 from lilong_protocol.descriptor import decode_descriptor
-from lilong_protocol.events import BatchReceived, Described, HelloReceived
+from lilong_protocol.events import Advanced, BatchReceived, Described, HelloReceived
 from lilong_protocol.gateway_session import GatewaySession
 from lilong_protocol.serial import FrameReader, wrap
 
@@ -27,6 +27,7 @@ class Gateway:
     def __init__(self, terminal):
         self.batches = {}
         self.hellos = []
+        self.given_up = {}
         self.descriptors = []
         self.damaged = 0
         self._terminal = terminal
@@ -67,13 +68,16 @@ class Gateway:
         elif isinstance(event, Described):
             self.descriptors.append(decode_descriptor(event.descriptor)[1])
             self._session.described()
+        elif isinstance(event, Advanced):
+            self.given_up[event.epoch, event.stream] = event.first
+            self._session.advanced(event.epoch, event.stream, event.first)
         elif isinstance(event, BatchReceived):
             key = (event.epoch, event.stream, event.seq)
             assert self.batches.setdefault(key, event.item) == event.item
             self._session.stored(*key)
 
     def _next(self, epoch, stream):
-        seq = 0
+        seq = self.given_up.get((epoch, stream), 0)
         while (epoch, stream, seq) in self.batches:
             seq += 1
         return seq

@@ -76,6 +76,11 @@ def work(cut: int) -> None:
             upto = journal.next(2) - step % 2
             promises.write(b"acknowledged 2 %d 0\n" % upto)
             journal.acknowledged(2, upto)
+        if step == 6:
+            upto = journal.next(0) + 3
+            promises.write(b"acknowledged 0 %d 0\n" % upto)
+            journal.acknowledged(0, upto)
+            promises.write(b"held 0 %d %d\n" % (upto - 1, journal.epoch))
     sys.stdout.write("done\n")
 
 

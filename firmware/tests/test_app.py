@@ -130,6 +130,35 @@ def test_without_a_gateway_batches_wait_and_survive_a_reset(bench):
     assert len({hello.epoch for hello in bench.gateway.hellos}) == 1
 
 
+def test_a_full_journal_gives_the_newest_to_the_gateway_that_returns(bench):
+    bench.settings(**scenario("river", report_ms=10, batch_ms=50, journal_batches=20))
+    bench.start()
+    while len(bench.lines("j")) < 60 and bench.process.poll() is None:
+        time.sleep(0.05)
+    waited = len(bench.lines("j"))
+    bench.run_until(lambda: len(bench.gateway.batches) > 40)
+    assert bench.stop() == 0
+    got = sorted(seq for _, _, seq in bench.gateway.batches)
+    assert waited - 20 <= got[0] < waited + 40
+    assert (got[-1],) == max((int(words[2]),) for words in bench.lines("j"))
+    assert b"" not in bench.gateway.batches.values()
+    assert len(list((bench.folder / "journal").iterdir())) == 1
+
+
+def test_a_recording_waits_for_room_instead_of_pushing_out_its_own_rows(bench):
+    rows = 1500
+    recording(bench.folder, range(rows))
+    bench.settings(**replay(), journal_batches=48)
+    bench.start()
+    while not bench.lines("m") or len(bench.lines("j")) < 24:
+        assert bench.process.poll() is None
+        time.sleep(0.05)
+    assert bench.run_to_end() == 0
+    moments = [moment for _, moment, _ in bench.gateway.readings(0)]
+    assert len(moments) == rows
+    assert moments == sorted(set(moments))
+
+
 def test_a_full_line_stalls_nothing_but_itself(bench):
     bench.settings(**scenario("river", report_ms=10, batch_ms=100))
     bench.start()
@@ -162,6 +191,15 @@ def test_unusable_settings_never_stop_the_node_from_talking(bench, text, line):
     assert bench.gateway.hellos[0].eui == bytes.fromhex("0011223344556677")
     assert bench.stop() == 0
     assert bench.output.startswith(line)
+
+
+@pytest.mark.parametrize("uart", [{"id": 9}, {"tx": 99}, {"id": 2, "rx": 60, "baud": 9600}])
+def test_a_line_that_the_chip_has_not_never_stops_the_node_from_talking(bench, uart):
+    bench.settings(**scenario("river", report_ms=20, batch_ms=200, uart=uart))
+    bench.start()
+    bench.run_until(lambda: len(bench.gateway.batches) > 3)
+    assert bench.stop() == 0
+    assert bench.output.startswith("uart: ")
 
 
 def test_an_absent_recording_never_stops_the_node_from_talking(bench):
@@ -214,6 +252,31 @@ def test_an_unexpected_error_is_noted_and_its_cause_told_after_the_reset(bench):
     assert "out of paper" in (bench.folder / "crash.txt").read_text()
     bench.start(cause=2)
     bench.run_until(lambda: len(bench.gateway.hellos) > 1)
+    assert bench.gateway.hellos[-1].reset_cause == 16
+
+
+UNABLE = """
+import gc
+gc.threshold(32768)
+from lilong_firmware.app import App
+from lilong_firmware.board import Board
+
+class Unable(Board):
+    def uart(self, running, usual):
+        raise MemoryError("no room for the line")
+
+App(Unable()).run()
+"""
+
+
+def test_an_error_outside_of_all_duties_resets_the_node_too(bench):
+    bench.settings(**scenario("river", report_ms=20))
+    (bench.folder / "unable.py").write_text(UNABLE)
+    bench.start(bench.folder / "unable.py")
+    assert bench.run_to_end() == 75
+    assert "no room for the line" in (bench.folder / "crash.txt").read_text()
+    bench.start(cause=2)
+    bench.run_until(lambda: bench.gateway.hellos)
     assert bench.gateway.hellos[-1].reset_cause == 16
 
 

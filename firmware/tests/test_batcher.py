@@ -1,10 +1,14 @@
 import random
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from lilong_firmware.batcher import Batcher
 from lilong_firmware.row import Row
 from lilong_protocol.blocks import ITEM_LIMIT, decode_block
+
+ROOT = Path(__file__).parents[2]
 
 
 class Sink:
@@ -104,6 +108,40 @@ def test_a_gap_never_brings_a_channel_out_of_order():
             add(batcher, time, values)
     batcher.flush()
     assert {channel: sink.readings(channel) for channel in wanted} == wanted
+
+
+def test_a_batch_of_the_most_readings_fits_the_memory_of_a_node(micropython32):
+    program = """
+import gc
+gc.threshold(32768)
+from lilong_firmware.batcher import Batcher
+from lilong_firmware.row import Row
+rows = []
+batcher = Batcher(lambda item, channels, count, mark: rows.append(count), 1024, 100000)
+for index in range(2048):
+    time = 830000000000 + index * 60000 + index * index % 7919
+    batcher.add(Row(0, None, time, [(0, index * 7919 % 65521 << 12)]))
+print(sum(rows))
+"""
+    path = f".frozen:{ROOT / 'protocol'}:{ROOT / 'firmware'}"
+    # 24 KiB of it are the code of these modules, which a node has in flash.
+    done = subprocess.run(
+        [micropython32, "-X", "heapsize=92k", "-c", program],
+        env={"MICROPYPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("2048\n", "")
+
+
+@pytest.mark.parametrize("step_ms", [3_600_000, -3_600_000, 800_000_000_000, -86_400_000])
+def test_a_step_of_the_clock_within_a_batch_spoils_no_time(step_ms):
+    sink, batcher = make_batcher(readings=40)
+    times = [830_000_000_000 + 1000 * n + (step_ms if n >= 17 else 0) for n in range(40)]
+    for time in times:
+        add(batcher, time, {0: time % 997})
+    assert sink.readings(0) == [(time, time % 997) for time in times]
 
 
 def test_what_is_too_long_for_an_item_is_split_and_nothing_is_lost():

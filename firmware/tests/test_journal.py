@@ -1,3 +1,4 @@
+import contextlib
 import os
 import random
 import signal
@@ -86,6 +87,67 @@ def test_numbers_that_the_gateway_has_seen_are_not_used_again(tmp_path):
     journal.acknowledged(DATA, 9)
     assert journal.append(DATA, b"later") == 9
     assert held(journal) == [b"later"]
+
+
+@pytest.mark.parametrize("beyond", [3, 9, 400])
+def test_numbers_that_the_gateway_has_seen_stay_used_after_a_restart(tmp_path, beyond):
+    journal = open_journal(tmp_path)
+    journal.append(DATA, b"one", (7, 1000, 2))
+    journal.append(DATA, b"two", (7, 2000, 3))
+    journal.acknowledged(DATA, beyond)
+    again = open_journal(tmp_path)
+    assert (again.epoch, again.next(DATA)) == (journal.epoch, beyond)
+    assert again.mark(DATA) == (7, 2000, 3)
+    again.acknowledged(DATA, beyond)
+    assert again.held == 0
+    assert again.append(DATA, b"later") == beyond
+    assert os.listdir(tmp_path) == [file_name(DATA, beyond)]
+
+
+def test_an_unused_journal_takes_over_the_numbers_that_a_gateway_has_seen(tmp_path):
+    open_journal(tmp_path).acknowledged(DATA, 5)
+    again = open_journal(tmp_path)
+    again.acknowledged(DATA, 5)
+    assert open_journal(tmp_path).append(DATA, b"later") == 5
+
+
+def test_an_epoch_of_which_only_damaged_batches_are_left_does_not_come_again(tmp_path):
+    journal = open_journal(tmp_path)
+    note = (tmp_path / "epoch").read_bytes()
+    fill(journal, 1)
+    # As after a remove that flash refused.
+    (tmp_path / "epoch").write_bytes(note)
+    os.truncate(tmp_path / file_name(DATA, 0), 5)
+    again = open_journal(tmp_path)
+    assert again.epoch != journal.epoch
+    assert again.next(DATA) == 0
+    assert open_journal(tmp_path).epoch == again.epoch
+
+
+def test_the_count_of_bytes_does_not_drift(tmp_path):
+    chance = random.Random(3)
+    journal = open_journal(tmp_path, batches=40, size=9000)
+    for step in range(6000):
+        stream = chance.choice((CONTROL, DATA, BULK))
+        with contextlib.suppress(JournalFullError):
+            journal.append(stream, bytes(chance.randrange(480)))
+        if chance.random() < 0.3:
+            stream = chance.choice((CONTROL, DATA, BULK))
+            journal.acknowledged(stream, journal.next(stream) - chance.randrange(4))
+        if step % 500 == 499:
+            if chance.random() < 0.5:
+                journal = open_journal(tmp_path, batches=40, size=9000)
+            assert journal._size_bytes == held_bytes(tmp_path, journal)
+    assert len(os.listdir(tmp_path)) <= journal.held + 3
+
+
+def held_bytes(folder, journal):
+    places = [
+        (stream, seq)
+        for stream in (ALARM, CONTROL, DATA, BULK)
+        for seq in range(journal.first(stream), journal.next(stream))
+    ]
+    return sum((folder / file_name(*place)).stat().st_size for place in places)
 
 
 def test_a_wiped_journal_draws_a_new_epoch(tmp_path):

@@ -198,6 +198,8 @@ def test_fractions_of_a_second_are_kept_as_far_as_the_unit_goes():
         "2018-06-01 00:00:00.",
         "-5",
         "5",
+        "99999999999999999999",
+        "9999-12-31 23:59:59-10",
     ],
 )
 def test_what_is_no_time_stamp_is_refused(text):

@@ -1,4 +1,5 @@
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import lilong_firmware.sensors
 from lilong_firmware.errors import SettingsError
 from lilong_firmware.sensors.catalogue import KINDS, build_sensor
 from lilong_firmware.sensors.chance import Chance
+from lilong_firmware.sensors.daytime import Daytime
 from lilong_firmware.settings import Settings
 
 SCENARIOS = Path(lilong_firmware.sensors.__file__).parents[1] / "scenarios"
@@ -105,6 +107,43 @@ def test_rain_raises_the_river():
         levels[now[1] > 500].append(now[0])
     mean = {wet: sum(values) / len(values) for wet, values in levels.items()}
     assert mean[True] > mean[False] + 50
+
+
+class Single(float):
+    """A number whose sums and products keep single precision, as all do on a chip."""
+
+    def __new__(cls, value):
+        return super().__new__(cls, struct.unpack("f", struct.pack("f", value))[0])
+
+    def __add__(self, other):
+        return Single(float(self) + other)
+
+    def __mul__(self, other):
+        return Single(float(self) * other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def test_the_model_moves_on_after_weeks_of_short_steps_in_single_precision():
+    daytime = Daytime(Single(1.0), Single(8.0))
+    uptime_ms = 0
+    for _ in range(6000):
+        uptime_ms += 600_000
+        daytime.advance(uptime_ms, None)
+    before = daytime.hour, daytime.cycle(43200)
+    for _ in range(36_000):
+        uptime_ms += 10
+        assert daytime.advance(uptime_ms, None) == pytest.approx(0.01)
+    assert daytime.hour == pytest.approx(before[0] + 0.1, abs=0.001)
+    assert daytime.cycle(43200) == pytest.approx(before[1] + 360 / 43200, abs=1e-6)
+
+
+@pytest.mark.parametrize("speed", [0.001, 0.5, 3.0])
+def test_a_speed_counts_in_the_smallest_steps_too(speed):
+    daytime = Daytime(speed, 8.0)
+    steps = [daytime.advance(10 * index, None) for index in range(20_000)]
+    assert sum(steps) == pytest.approx(199.99 * speed)
+    assert daytime.cycle(1000) == pytest.approx(0.19999 * speed, abs=1e-6)
 
 
 @pytest.mark.parametrize("mean", [0.2, 3.0, 20.0])

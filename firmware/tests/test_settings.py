@@ -33,6 +33,22 @@ def test_a_replay_takes_its_columns_and_speed():
 
 
 @pytest.mark.parametrize(
+    ("speed", "permille"),
+    [(0.001, 1), (1.001, 1001), (4.1, 4100), (1e6, 1_000_000_000), (7, 7000)],
+)
+def test_a_speed_is_taken_to_the_nearest_thousandth(speed, permille):
+    settings = Settings({**GOOD, "sensor": {**REPLAY, "speed": speed}}, BOARD)
+    assert settings.sampling.sensor.replay.speed_permille == permille
+
+
+def test_the_usual_line_stays_known_whatever_the_file_says():
+    settings = Settings({**GOOD, "uart": {"id": 9, "baud": 9600, "tx": 99}}, BOARD)
+    running, usual = settings.running, settings.usual
+    assert (running.uart, running.baud, running.tx_pin, running.rx_pin) == (9, 9600, 99, 4)
+    assert (usual.uart, usual.baud, usual.tx_pin, usual.rx_pin) == (1, 115200, 5, 4)
+
+
+@pytest.mark.parametrize(
     ("change", "key"),
     [
         ({"eui": "12"}, "eui"),

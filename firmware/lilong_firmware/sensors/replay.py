@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lilong_firmware.settings import ChannelSetting, ReplaySetting
 
 _LINE_LIMIT = const(1024)
-_LINES_PER_TURN = const(32)
+# Each may seal a batch, and flash takes its time: the link must get its turn.
+_LINES_PER_TURN = const(8)
 _HIGHEST_ASCII = const(0x7E)
 _GAPS = ("", "nan", "na")
 
@@ -24,9 +25,13 @@ class Replay:
     """A source of rows with their own, recorded times; the file is read line by line.
 
     The first row is due at once, each later one when its distance in time, divided by the speed,
-    has passed; rows that are late follow without a pause. `mark` says where to go on: what the
-    journal's newest batch carries. It counts only for the same file of the same size.
+    has passed; rows that are late follow without a pause. A recording is patient: its rows wait
+    while the journal is crowded, so that none gives way to a later one. `mark` says where to go
+    on: what the journal's newest batch carries. It counts only for the same file of the same
+    size.
     """
+
+    patient = True
 
     def __init__(
         self,

@@ -12,8 +12,8 @@ COND = 3
 PH = 4
 TURB = 5
 
-_M2_S = 44714.0
-_S2_S = 43200.0
+_M2_S = 44714
+_S2_S = 43200
 _NM_S_PER_MM_H = 1000.0 / 3.6
 _MEAN_SHOWER_GAP_S = 50000.0
 _QUICK_STORE_S = 2400.0
@@ -70,9 +70,8 @@ class River:
         self._mud += min(1.0, step_s / 1800.0) * (min(1.0, quick_mm / 4.0) - self._mud)
 
     def _level_m(self) -> float:
-        elapsed_s = self._daytime.elapsed_s
-        tide_m = 0.35 * sin(2.0 * pi * (elapsed_s % _M2_S) / _M2_S)
-        tide_m += 0.12 * sin(2.0 * pi * (elapsed_s % _S2_S) / _S2_S + 0.7)
+        tide_m = 0.35 * sin(2.0 * pi * self._daytime.cycle(_M2_S))
+        tide_m += 0.12 * sin(2.0 * pi * self._daytime.cycle(_S2_S) + 0.7)
         return 2.4 + tide_m + 0.03 * self._quick_mm + 0.008 * self._slow_mm + self._noise(0.0015)
 
     def _temperature(self, fresh: float) -> float:

@@ -28,6 +28,8 @@ _RESET_EXIT = 75
 _CONFIGURATION_EXIT = 2
 _IOCTL_FILENO = 10
 _ITIMER_REAL = 0
+_UARTS = 3
+_PINS = 49
 
 
 def reset() -> None:
@@ -54,10 +56,15 @@ class UART(io.IOBase):
     """A file descriptor with the reads and writes of machine.UART: they never wait.
 
     read returns None when there is nothing; write returns how many bytes were taken, or None
-    when the other end has not read for too long. Asyncio polls the descriptor itself.
+    when the other end has not read for too long. Asyncio polls the descriptor itself. ValueError
+    for what an ESP32 does not have.
     """
 
     def __init__(self, number: int, **options: int) -> None:
+        if number >= _UARTS:
+            raise ValueError("UART(" + str(number) + ") doesn't exist")
+        if max(options.get("tx", 0), options.get("rx", 0)) >= _PINS:
+            raise ValueError("invalid pin")
         self.number = number
         self.options = options
         self._fd = int(os.getenv("VNODE_UART"))
