@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from lilong_tools.console import FAILED, INTERRUPTED, report
+from lilong_tools.console import FAILED, INTERRUPTED, prepare_output, report
 from lilong_tools.errors import ToolError
 
 _COMMANDS = {
@@ -35,12 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (_, purpose) in _COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)
     name = parser.parse_args(words[:1]).command
-    command = cast("Command", importlib.import_module(_COMMANDS[name][0]))
-    own = argparse.ArgumentParser(prog=f"lilong {name}", description=_sentence(_COMMANDS[name][1]))
-    command.configure(own)
-    options = own.parse_args(words[1:])
+    prepare_output()
     try:
-        return command.run(options)
+        command = cast("Command", importlib.import_module(_COMMANDS[name][0]))
+        return command.run(command_parser(name, command).parse_args(words[1:]))
     except ToolError as error:
         return report(error)
     except KeyboardInterrupt:
@@ -49,6 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nobody reads any more; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def command_parser(name: str, command: Command) -> argparse.ArgumentParser:
+    """Give the parser of one command's own words."""
+    purpose = _sentence(_COMMANDS[name][1])
+    parser = argparse.ArgumentParser(prog=f"lilong {name}", description=purpose)
+    command.configure(parser)
+    return parser
 
 
 def _sentence(purpose: str) -> str:

@@ -1,8 +1,11 @@
 """The edge to the person: one line for each error, and what the options share."""
 
 import argparse
+import io
 import math
+import os
 import sys
+from pathlib import Path
 
 from lilong_tools.errors import ToolError
 
@@ -15,6 +18,16 @@ def report(error: ToolError) -> int:
     """Say the error in one line and its advice in another; give the exit status."""
     sys.stderr.write(f"lilong: {error.problem}\n  -> {error.advice}\n")
     return MISUSED
+
+
+def prepare_output() -> None:
+    """Let every text be written: to a closed stream, and where the encoding lacks a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def positive_seconds(text: str) -> float:

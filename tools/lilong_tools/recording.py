@@ -4,21 +4,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 from lilong_tools.errors import ToolError
-from lilong_tools.moment import UNIX_2000_S, decimals, parse_moment
+from lilong_tools.moment import decimals
 from lilong_tools.resolution import Resolution
+from lilong_tools.sheet import Row, read_layout, read_rows
 
 VALUE_LIMIT = 2**64
 FINEST, COARSEST = -24, 18
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?\Z", re.ASCII)
-_ABSENT = frozenset({"", "nan", "na"})
-_TIME_WORDS = ("time", "date")
 _NAME_LIMIT = 32
-_CELL_LIMIT = 64
-_LINE_LIMIT = 1023
 _MILLISECONDS = 3
 
 
@@ -38,7 +35,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One file. Times are UNIX seconds; time_exponent is 0 (s) or -3 (ms)."""
+    """One file. Times are UNIX seconds; time_exponent is 0 (s) or -3 (ms).
+
+    left_out: headers of the columns that hold no numbers.
+    """
 
     path: Path
     header: bool
@@ -46,6 +46,7 @@ class Recording:
     time_exponent: int
     times_rounded: bool
     columns: tuple[Column, ...]
+    left_out: tuple[str, ...]
     rows: int
     readings: int
     first: Decimal
@@ -57,8 +58,12 @@ class Recording:
         return float(self.last - self.first)
 
     def remarks(self) -> list[str]:
-        """Say in a line each what is not played digit by digit."""
+        """Say in a line each what is not played, or not digit by digit."""
         remarks = [
+            f"{self.path.name}: column {header} holds no numbers and is left out"
+            for header in self.left_out
+        ]
+        remarks += [
             f"{self.path.name}: {column.name} is rounded to 10^{column.exponent}"
             for column in self.columns
             if column.rounded
@@ -68,22 +73,13 @@ class Recording:
         return remarks
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: its line in the file, its UNIX time in seconds, a value or None by column."""
-
-    line: int
-    time: Decimal
-    values: tuple[Decimal | None, ...]
-
-
 def scan(path: Path, resolution: Resolution | None = None) -> Recording:
     """Read the file once and say how to play it; raise ToolError when it cannot be played."""
-    layout = _layout(path)
+    layout = read_layout(path)
     census = [_Census() for _ in layout.columns]
     rows, places = 0, 0
     first = last = None
-    for row in _rows(path, layout):
+    for row in read_rows(path, layout):
         rows += any(value is not None for value in row.values)
         places = max(places, decimals(row.time))
         first = row.time if first is None else min(first, row.time)
@@ -106,6 +102,9 @@ def scan(path: Path, resolution: Resolution | None = None) -> Recording:
         time_exponent=-_MILLISECONDS if places else 0,
         times_rounded=places > _MILLISECONDS,
         columns=columns,
+        left_out=tuple(
+            layout.headers[index] or f"number {index + 1}" for index in layout.left_out
+        ),
         rows=rows,
         readings=sum(one.count for one in census),
         first=first,
@@ -115,15 +114,7 @@ def scan(path: Path, resolution: Resolution | None = None) -> Recording:
 
 def rows_of(recording: Recording) -> Iterator[Row]:
     """Read the rows of a scanned file again."""
-    return _rows(recording.path, _layout(recording.path))
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    header: bool
-    headers: Sequence[str]
-    time: int
-    columns: Sequence[int]
+    return read_rows(recording.path, read_layout(recording.path))
 
 
 class _Census:
@@ -154,9 +145,9 @@ def _column(
     asked = wanted.exponent(header, name)
     exponent = min(0, census.finest) if asked is None else asked
     exponent = max(exponent, FINEST)
-    while census.largest.scaleb(-exponent) >= VALUE_LIMIT and exponent < COARSEST:
+    while census.largest.scaleb(-exponent) > VALUE_LIMIT - 1 and exponent < COARSEST:
         exponent += 1
-    if census.largest.scaleb(-exponent) >= VALUE_LIMIT:
+    if census.largest.scaleb(-exponent) > VALUE_LIMIT - 1:
         raise ToolError(
             f"{path}, column {header!r}: {census.largest} is too large",
             "remove the column or give it in a larger unit",
@@ -164,119 +155,15 @@ def _column(
     return Column(index, header, name, exponent, rounded=exponent > census.finest)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give line number and cells of every line that is not blank."""
-    try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, [cell.strip().strip('"') for cell in line.split(",")]
-    except OSError as error:
-        raise ToolError(f"{path} cannot be read ({error.strerror})", "name a CSV file") from error
-
-
-def _layout(path: Path) -> _Layout:
-    lines = _lines(path)
-    number, head = next(lines, (0, []))
-    if not number:
-        raise ToolError(f"{path} is empty", "name a file with a header and one row or more")
-    header = not any(parse_moment(cell) is not None for cell in head)
-    number, cells = next(lines, (0, [])) if header else (number, head)
-    if not number:
-        raise ToolError(f"{path} holds a header and no rows", "name a file with one row or more")
-    headers = head if header else ["" for _ in head]
-    time = _time_column(path, number, headers, cells)
-    columns = _value_columns(path, time, len(headers))
-    if not columns:
-        raise ToolError(
-            f"{path}, line {number}: no column but the time holds numbers",
-            "give the values as plain numbers, separated by commas",
-        )
-    return _Layout(header, headers, time, columns)
-
-
-def _time_column(path: Path, number: int, headers: Sequence[str], cells: Sequence[str]) -> int:
-    width = min(len(cells), len(headers))
-    found = [index for index in range(width) if parse_moment(cells[index]) is not None]
-    named = [i for i in found if any(word in headers[i].lower() for word in _TIME_WORDS)]
-    if not found:
-        raise ToolError(
-            f"{path}, line {number}: no column holds a time",
-            "write times as 2018-06-01 04:05:00 or as UNIX seconds, columns separated by commas",
-        )
-    return (named or found)[0]
-
-
-def _value_columns(path: Path, time: int, width: int) -> list[int]:
-    """Give the columns whose first cell that holds anything holds a number."""
-    undecided = set(range(width)) - {time}
-    columns = []
-    for number, cells in _lines(path):
-        for index in sorted(undecided):
-            cell = cells[index] if index < len(cells) else ""
-            if cell.lower() in _ABSENT or (number == 1 and not _NUMBER.match(cell)):
-                continue
-            undecided.discard(index)
-            if _NUMBER.match(cell):
-                columns.append(index)
-        if not undecided:
-            break
-    return sorted(columns)
-
-
-def _rows(path: Path, layout: _Layout) -> Iterator[Row]:
-    lines = _lines(path)
-    if layout.header:
-        next(lines)
-    for number, cells in lines:
-        if len(cells) < len(layout.headers):
-            raise ToolError(
-                f"{path}, line {number}: {len(cells)} columns, not {len(layout.headers)}",
-                "complete or remove the line",
-            )
-        time = _time(path, number, cells[layout.time])
-        if not all(map(str.isascii, cells)) or sum(map(len, cells)) + len(cells) > _LINE_LIMIT:
-            raise ToolError(
-                f"{path}, line {number}: not ASCII, or longer than {_LINE_LIMIT} bytes",
-                "correct or remove the line",
-            )
-        values = [_value(path, number, layout, i, cells[i]) for i in layout.columns]
-        yield Row(number, time, tuple(values))
-
-
-def _time(path: Path, number: int, cell: str) -> Decimal:
-    time = parse_moment(cell)
-    if time is None:
-        raise ToolError(
-            f"{path}, line {number}: {cell!r} is no time", "correct or remove the line"
-        )
-    if time < UNIX_2000_S:
-        raise ToolError(
-            f"{path}, line {number}: {cell} is before 2000, which no node can tell",
-            "correct or remove the line",
-        )
-    return time
-
-
-def _value(path: Path, number: int, layout: _Layout, index: int, cell: str) -> Decimal | None:
-    if cell.lower() in _ABSENT:
-        return None
-    if not _NUMBER.match(cell) or len(cell) > _CELL_LIMIT:
-        header = layout.headers[index] or f"number {index + 1}"
-        raise ToolError(
-            f"{path}, line {number}: {cell!r} in column {header} is not a number",
-            "correct it, or leave the cell empty",
-        )
-    return Decimal(cell)
-
-
 def _names(headers: Sequence[str]) -> list[str]:
     """Make SenML names (RFC 8428 section 4.5.1) of headers, each one different."""
     names: list[str] = []
     for position, header in enumerate(headers, 1):
         clean = re.sub(r"[^A-Za-z0-9:._/-]+", "_", header).lstrip("_:./-").rstrip("_")
-        name = clean[:_NAME_LIMIT] or f"value{position}"
-        if name in names:
-            name = f"{name[: _NAME_LIMIT - 3]}.{position}"
+        name = stem = clean[:_NAME_LIMIT] or f"value{position}"
+        turns = count(position)
+        while name in names:
+            end = f".{next(turns)}"
+            name = stem[: _NAME_LIMIT - len(end)] + end
         names.append(name)
     return names

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -75,3 +76,18 @@ def test_commands_are_imported_only_when_they_are_asked_for():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_character_that_the_terminal_lacks_is_written_otherwise():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = ["demo", "--replay", "\u6c34.csv"]
+    command = [sys.executable, "-m", "lilong_tools", *words]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert b"lilong: \\u6c34.csv cannot be read" in done.stderr
+
+
+def test_closed_and_full_output_are_no_crash():
+    shell = ["sh", "-c", '"$0" -m lilong_tools bench wire "$1" >&-', sys.executable, "/none.csv"]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)

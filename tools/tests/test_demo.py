@@ -1,9 +1,12 @@
 import contextlib
+import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,13 +15,17 @@ from pathlib import Path
 import pytest
 
 from lilong_gateway.config import load_config
+from lilong_gateway.links.ports import find_ports
 from lilong_tools.city.address import Address
 from lilong_tools.city.pack import Record
+from lilong_tools.demo.child import Child
 from lilong_tools.demo.gateway import write_gateway
 from lilong_tools.demo.ledger import Delivery
-from lilong_tools.demo.plan import NAMED, playing_s, replay_nodes, scenario_nodes
+from lilong_tools.demo.plan import NAMED, playing_s, scenario_nodes
+from lilong_tools.demo.replay import replay_nodes
 from lilong_tools.demo.report import played
 from lilong_tools.demo.screen import short
+from lilong_tools.errors import ToolError
 from lilong_tools.recording import scan
 from lilong_tools.resolution import parse_resolution
 from lilong_tools.vnode.folder import installed_firmware
@@ -203,6 +210,113 @@ def test_the_default_speed_lets_the_longest_recording_end_soon(recording):
     assert playing_s(scenario_plans(1)) is None
 
 
+def test_years_of_daily_values_are_played_no_faster_than_a_node_can(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("time,a\n2001-01-01 00:00:00,1\n2021-01-01 00:00:00,2\n")
+    (plan,) = replay_nodes([scan(path)], None)
+    assert plan.settings["sensor"]["speed"] == 1e6
+
+
+@pytest.mark.parametrize("speed", [1e-4, 2e6])
+def test_a_speed_that_no_node_has_is_refused(recording, speed):
+    with pytest.raises(ToolError, match="speed"):
+        replay_nodes([scan(recording)], speed)
+
+
+def test_more_columns_than_a_node_can_describe_are_refused(tmp_path):
+    path = tmp_path / "r.csv"
+    for count, fits in ((30, True), (60, False), (300, False)):
+        header = ",".join(f"a rather long name {index}" for index in range(count))
+        path.write_text(f"time,{header}\n1527825600{',1' * count}\n")
+        if fits:
+            (plan,) = replay_nodes([scan(path)], None)
+            assert len(plan.channels) == count
+        else:
+            with pytest.raises(ToolError, match=f"its {count} columns are too many"):
+                replay_nodes([scan(path)], None)
+
+
+def test_a_recording_is_played_whatever_it_is_called_and_wherever_it_is(demo, tmp_path):
+    deep = tmp_path.joinpath(*["\u6c34\u4f4d" * 20] * 4)
+    deep.mkdir(parents=True)
+    names = [".hidden [1].csv", 'a b "\u6c34\u4f4d" $(x).csv', os.fsdecode(b"\xff\n.csv")]
+    paths = [deep / name for name in names]
+    for path in paths:
+        path.write_text("\u65f6\u95f4,\u6c34\u4f4d\n1527825600,1.5\n1527825601,2\n")
+    running = demo(
+        "--replay", *map(str, paths), "--speed", "10", "--keep", str(tmp_path / "k[1]*")
+    )
+    result = running.result()
+    assert running.process.returncode == 0
+    assert [(file["rows"], file["rows_delivered"]) for file in result["replay"]] == [(2, 2)] * 3
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_whole_picture_fits_an_ordinary_terminal(tmp_path, micropython, columns):
+    output = on_terminal(24, columns, micropython, tmp_path, "--seconds", "2")
+    picture = output.split("\x1b[2K")[-1]
+    assert len(picture.split("all delivered")[0].splitlines()) < 24
+    for scene in NAMED:
+        assert scene.title[:10] in picture
+    assert "sampled" in picture
+
+
+def test_a_terminal_that_cannot_draw_gets_lines(tmp_path, micropython):
+    output = on_terminal(24, 80, micropython, tmp_path, "--seconds", "1", term="dumb")
+    assert "\x1b" not in output
+    assert "sampled 0   delivered 0" in output
+
+
+def on_terminal(
+    lines: int, columns: int, micropython: Path, folder: Path, *words: str, term: str = "xterm"
+) -> str:
+    """Run a demo on a terminal of that size; what it wrote."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment |= {"LILONG_MICROPYTHON": str(micropython), "TERM": term, "TMPDIR": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lilong_tools", "demo", *words],
+        stdout=slave,
+        stderr=slave,
+        env=environment,
+    )
+    os.close(slave)
+    written = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+        while data := os.read(master, 65536):
+            written += data
+    os.close(master)
+    assert process.wait(PATIENCE_S) == 0
+    return written.decode()
+
+
+def test_an_interruption_before_the_start_leaves_nothing_behind(demo, tmp_path):
+    running = demo("--seconds", "60")
+    until(lambda: any(tmp_path.glob("lilong-demo-*")))
+    running.process.send_signal(signal.SIGINT)
+    running.process.wait(PATIENCE_S)
+    assert running.process.returncode in {0, 130}
+    assert "Traceback" not in (tmp_path / "messages").read_text()
+    assert not any(tmp_path.glob("lilong-demo-*"))
+
+
+async def test_a_child_that_has_just_ended_is_ended_without_a_word(tmp_path, caplog):
+    child = Child("child", ["true"], tmp_path / "log")
+    await child.start()
+    time.sleep(1)
+    await child.end(5)
+    assert caplog.text == ""
+
+
+def test_the_gateway_finds_nodes_in_a_folder_with_a_strange_name(tmp_path):
+    folder = tmp_path / "a[1] *"
+    (folder / "nodes/x").mkdir(parents=True)
+    (folder / "nodes/x/tty").touch()
+    config = load_config(write_gateway(folder, [], Address("h", 1), "json", "demo"))
+    assert [port.name for port in find_ports(config.ports)] == [str(folder / "nodes/x/tty")]
+
+
 def delivered(*readings: tuple[str, int, str]) -> dict[object, Delivery]:
     records = [Record(name, "", Decimal(time), Decimal(value)) for name, time, value in readings]
     return {0: Delivery(0, "synced", records)}
@@ -223,6 +337,13 @@ def test_a_repeated_row_must_come_as_often_as_it_stands_in_the_file(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("time,a\n1527825600,1\n1527825600,1\n")
     assert played(scan(path), delivered(("a", 1527825600, "1"))).rows_delivered == 1
+
+
+def test_rows_of_many_digits_are_rounded_once(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("time,a\n1527825600,0.12345678901234567850000000000000000001\n")
+    recording = scan(path, parse_resolution(["1e-18"]))
+    assert played(recording, delivered(("a", 1527825600, "0.123456789012345679"))).rows_delivered
 
 
 def test_rounded_rows_are_compared_as_the_node_rounds(tmp_path):

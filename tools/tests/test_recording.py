@@ -1,3 +1,4 @@
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -151,6 +152,102 @@ def test_a_broken_number_is_refused_with_line_and_column(csv):
     assert "line 3: '1x' in column a is not a number" in refusal(path)
 
 
-def test_a_short_line_is_refused(csv):
+def test_a_short_or_long_line_is_refused(csv):
     path = csv("time,a", "2018-06-01 04:00:00,1", "2018-06-01 04:00:01")
     assert "line 3: 1 columns, not 2" in refusal(path)
+    path = csv("time,a", "2018-06-01 04:00:00,1,7")
+    assert "line 2: 3 columns, not 2" in refusal(path)
+
+
+def test_an_empty_cell_too_many_is_no_column(csv):
+    assert scan(csv("time,a", "2018-06-01 04:00:00,1,")).readings == 1
+
+
+def test_a_byte_order_mark_before_a_header_does_not_count(csv):
+    recording = scan(csv("\ufeff2018,time", "3,2018-06-01 04:00:00"))
+    assert [(c.header, c.name) for c in recording.columns] == [("2018", "2018")]
+
+
+def test_a_byte_order_mark_before_the_first_row_is_refused_as_the_node_skips_that_row(csv):
+    assert "line 1: '\\ufeff1527825600' is not ASCII" in refusal(csv("\ufeff1527825600,1"))
+
+
+def test_blank_lines_before_the_header_are_passed_over(csv):
+    recording = scan(csv("", "", "time,a", "2018-06-01 04:00:00,1"))
+    assert [c.name for c in recording.columns] == ["a"]
+
+
+def test_a_header_that_is_a_number_does_not_make_its_column_one_of_numbers(csv):
+    recording = scan(csv("time,1,2", "2018-06-01 04:00:00,3,x"))
+    assert [c.header for c in recording.columns] == ["1"]
+    assert recording.remarks() == ["x.csv: column 2 holds no numbers and is left out"]
+
+
+def test_no_two_columns_get_one_name(csv):
+    recording = scan(csv("time,a,a.3,a," + "b" * 40 + "," + "b" * 41, "1527825600,1,2,3,4,5"))
+    names = [c.name for c in recording.columns]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 32
+
+
+@pytest.mark.parametrize("cell", ["\u4e0a\u6d77", "x\x7f", "3\u00a0"])
+def test_a_row_that_is_not_ascii_is_refused_as_the_node_skips_it(csv, cell):
+    assert "is not ASCII" in refusal(csv("time,a,b", "1527825600,1,2", f"1527825601,1,{cell}"))
+
+
+@pytest.mark.parametrize("place", ['"1, 2"', '"x, y"', '"x'])
+def test_a_quoted_comma_is_refused_and_never_shifts_the_columns(csv, place):
+    path = csv("time,place,a", f"1527825600,{place},3")
+    assert "line 2: a quoted comma" in refusal(path)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_another_separator_is_named(csv, mark):
+    path = csv(f"time{mark}a", f"2018-06-01 04:00:00{mark}1,5")
+    assert f"separated by {mark!r}" in refusal(path)
+
+
+@pytest.mark.parametrize("text", ["1e-70", "1e65", "0x10", "1_000", "inf"])
+def test_a_number_that_no_node_reads_is_refused(csv, text):
+    assert f"{text!r} in column a is not a number" in refusal(
+        csv("time,a", "1527825600,1", f"1527825601,{text}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("2018-06-01T00:00:00+24:00", "no time"),
+        ("2018-06-01T00:00:00+99:99", "no time"),
+        ("2018-06-01T00:00:00+08:60", "no time"),
+        ("1999-12-31T23:59:59-05:00", "before 2000"),
+        ("9999-12-31T23:59:59-05:00", "after 9999"),
+        ("1527825600000", "no time"),
+    ],
+)
+def test_a_time_that_no_node_reads_is_refused(csv, text, problem):
+    assert problem in refusal(csv("time,a", "2018-06-01T00:00:00,1", f"{text},1"))
+
+
+def test_padding_counts_for_the_length_of_a_line(csv):
+    assert "longer than 1023" in refusal(csv("time,a", "1527825600,1" + " " * 1012))
+    assert scan(csv("time,a", "1527825600,1" + " " * 1011)).rows == 1
+
+
+def test_what_is_no_text_is_refused_whatever_its_size(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("time,a\n1527825600,1\n", "utf-16")
+    assert "not a text file" in refusal(path)
+    path.write_bytes(b"x" * (1 << 20))
+    assert "not a text file" in refusal(path)
+
+
+def test_a_folder_a_pipe_and_a_device_are_refused_without_reading(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        assert "is not a file" in refusal(path)
+
+
+def test_a_value_that_rounding_would_carry_over_the_limit_gets_another_exponent(csv):
+    (column,) = scan(csv("time,a", f"1527825600,{2**64 - 1}.6")).columns
+    assert round(Decimal(f"{2**64 - 1}.6").scaleb(-column.exponent)) < 2**64

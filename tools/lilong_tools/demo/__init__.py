@@ -1,5 +1,6 @@
 """The demonstration: real nodes, a gateway, a broker and a city, and the proof that all arrived.
 
-`plan` says what to start, `supervisor` keeps it running, `trace` and `arrivals` read what the
-nodes took and what the city holds, `ledger` compares the two, `screen` shows it.
+`plan` and `replay` say what to start, `stage` keeps it running, `show` leads from start to end,
+`trace` reads what the nodes took, `ledger` compares it with what the city holds, `screen` and
+`report` tell.
 """

@@ -12,7 +12,8 @@ from pathlib import Path
 from lilong_tools.city.address import Address, parse_address
 from lilong_tools.console import FAILED, count, positive_factor, positive_seconds
 from lilong_tools.demo.fleet import heap_bytes
-from lilong_tools.demo.plan import NAMED, NodePlan, playing_s, replay_nodes, scenario_nodes
+from lilong_tools.demo.plan import NAMED, NodePlan, playing_s, scenario_nodes
+from lilong_tools.demo.replay import replay_nodes
 from lilong_tools.demo.report import Report
 from lilong_tools.demo.screen import Screen
 from lilong_tools.demo.show import Show
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     plans = _plans(options, recordings)
     micropython = find_micropython()
     folder = _work_folder(options.keep)
-    good = False
+    done = False
     try:
         stage = Stage(folder, plans, broker, options.format, micropython, options.heap)
         with Screen(sys.stderr if options.json else sys.stdout) as screen:
@@ -75,11 +76,14 @@ def run(options: argparse.Namespace) -> int:
                     screen.say(remark, "yellow")
             show = Show(stage, screen, options.seconds, playing_s(plans))
             report = asyncio.run(show.run(heap_bytes(micropython, options.heap)))
-        good = report.good
+        done = report.good
         _tell(report, as_json=options.json)
+    except KeyboardInterrupt:
+        done = True
+        raise
     finally:
-        _leave(folder, good=good, keep=options.keep is not None)
-    return 0 if good else FAILED
+        _leave(folder, done=done, keep=options.keep is not None)
+    return 0 if report.good else FAILED
 
 
 def _recordings(options: argparse.Namespace) -> list[Recording]:
@@ -138,15 +142,22 @@ def _work_folder(keep: Path | None) -> Path:
 
 def _tell(report: Report, *, as_json: bool) -> None:
     text = json.dumps(report.as_dict()) if as_json else "\n".join(report.sentences())
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ToolError(
+            f"the result cannot be written ({error.strerror})", "make room for the output"
+        ) from error
 
 
-def _leave(folder: Path, *, good: bool, keep: bool) -> None:
+def _leave(folder: Path, *, done: bool, keep: bool) -> None:
     """Remove the work folder, unless it is wanted or tells what went wrong."""
     if keep:
         return
-    if good:
+    if done:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         sys.stderr.write(f"lilong: the work folder is kept for a look: {folder}\n")

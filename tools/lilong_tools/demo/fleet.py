@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lilong_tools.demo.child import Patience
 from lilong_tools.demo.plan import NodePlan
+from lilong_tools.demo.replay import FILE
 from lilong_tools.errors import NodeFailedError
 from lilong_tools.vnode import VirtualNode, make_folder
 
@@ -33,6 +34,8 @@ class KeptNode:
     def __init__(self, plan: NodePlan, folder: Path, micropython: Path, heap_kib: int) -> None:
         """Write its folder; it has no power yet."""
         make_folder(folder, plan.settings, plan.key)
+        if plan.recording is not None:
+            (folder / FILE).symlink_to(plan.recording.path.resolve())
         self.plan = plan
         self.folder = folder
         self.restarts = 0

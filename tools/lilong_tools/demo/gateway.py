@@ -1,5 +1,6 @@
 """The files that a gateway of the demonstration is run with."""
 
+import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def _settings(folder: Path, broker: Address, form: str, site: str) -> list[str]:
         "[nodes]",
         'keys = "nodes.toml"',
         "[serial]",
-        f"ports = [{_text(str(folder.resolve() / 'nodes' / '*' / 'tty'))}]",
+        f"ports = [{_text(glob.escape(str(folder.resolve())) + '/nodes/*/tty')}]",
         "scan_s = 0.2",
         "[uplink]",
         f"host = {_text(broker.host)}",

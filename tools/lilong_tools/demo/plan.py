@@ -20,7 +20,6 @@ _FIRST_EUI = 0x0212_4B00_0000_0001
 _REPORT_MS = 500
 _BATCH_MS = 2000
 _BATCH_READINGS = 60
-_REPLAY_S = 45
 _JOURNAL_BATCHES = 4096
 _JOURNAL_BYTES = 1 << 20
 
@@ -84,14 +83,10 @@ def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
         table = tables[scene.name]
         sensor = dict(table["sensor"], speed=scene.speed, start_hour=scene.start_hour)
         more = {"scenario": scene.name, "channels": table["channels"], "sensor": sensor}
-        plans.append(NodePlan(label, scene.title, _settings(index, more), secrets.token_bytes(16)))
+        plans.append(
+            NodePlan(label, scene.title, node_settings(index, more), secrets.token_bytes(16))
+        )
     return plans
-
-
-def replay_nodes(recordings: Sequence[Recording], speed: float | None) -> list[NodePlan]:
-    """Plan one node for each recording, all at one speed: by default the longest ends soon."""
-    pace = speed or max(1.0, max(recording.span_s for recording in recordings) / _REPLAY_S)
-    return [_replay_node(index, recording, pace) for index, recording in enumerate(recordings)]
 
 
 def playing_s(plans: Sequence[NodePlan]) -> float | None:
@@ -104,33 +99,8 @@ def playing_s(plans: Sequence[NodePlan]) -> float | None:
     return max(spans, default=None)
 
 
-def _replay_node(index: int, recording: Recording, pace: float) -> NodePlan:
-    channels = [
-        {
-            "number": number,
-            "name": column.name,
-            "unit": "",
-            "exponent": column.exponent,
-            "time_exponent": recording.time_exponent,
-            "privacy": 0,
-            "quantity": column.header.encode("ascii", "replace").decode()[:64],
-        }
-        for number, column in enumerate(recording.columns)
-    ]
-    sensor = {
-        "kind": "replay",
-        "file": str(recording.path.resolve()),
-        "time_column": recording.time_column,
-        "value_columns": [column.index for column in recording.columns],
-        "speed": pace,
-        "exit_at_end": True,
-    }
-    settings = _settings(index, {"scenario": "replay", "channels": channels, "sensor": sensor})
-    label = f"{recording.path.stem[:24]}-{index + 1}"
-    return NodePlan(label, recording.path.name, settings, secrets.token_bytes(16), recording)
-
-
-def _settings(index: int, more: Mapping[str, Any]) -> dict[str, Any]:
+def node_settings(index: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings.json of the node of that number, from 0; `more` says what it measures."""
     return {
         "eui": f"{_FIRST_EUI + index:016x}",
         "report_ms": _REPORT_MS,

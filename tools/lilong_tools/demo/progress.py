@@ -1,5 +1,6 @@
 """How far the demonstration has come, node by node."""
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Sequence
@@ -117,6 +118,16 @@ class Progress:
             if arrived.eui in self._by_eui:
                 self._by_eui[arrived.eui].take(arrived)
         self.uplink = self._uplink()
+
+    def troubles(self) -> list[str]:
+        """Say in a line each what the gateway reports of ports that it cannot use."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return [
+                f"{port['port']}: {port['state']}"
+                for port in json.loads(self._status.read_text("utf-8"))["ports"]
+                if port["eui"] is None and port["state"] != "open"
+            ]
+        return []
 
     def _uplink(self) -> str:
         try:

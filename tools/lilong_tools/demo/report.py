@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 from lilong_tools.city.arrivals import Arrivals
 from lilong_tools.city.measures import percentile
@@ -13,6 +13,9 @@ from lilong_tools.demo.ledger import Account, Delivery, settle
 from lilong_tools.demo.plan import TRACE
 from lilong_tools.demo.trace import BatchKey, read_trace
 from lilong_tools.recording import Recording, rows_of
+
+_DIGITS = 200
+"""More than any value of a recording needs, so that nothing is rounded twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ class Report:
     def sentences(self) -> list[str]:
         """Say it in a few lines."""
         account, heap = self.account, self.heap
-        sampled = f"{account.sampled} readings sampled by {self.nodes} nodes"
+        nodes = "1 node" if self.nodes == 1 else f"{self.nodes} nodes"
+        sampled = f"{account.sampled} readings sampled by {nodes}"
         delivered = f"{account.delivered} delivered in {account.batches} batches"
         faults = ", ".join(
             f"{fault} {getattr(account, fault)}" for fault in ("lost", "duplicated", "mismatched")
@@ -194,7 +198,8 @@ def played(recording: Recording, deliveries: Mapping[BatchKey, Delivery]) -> Pla
 
 def _rounded(value: Decimal, exponent: int) -> Decimal:
     """Round half to even to whole units of 10**exponent, as the node does."""
-    return value.scaleb(-exponent).to_integral_value(ROUND_HALF_EVEN).scaleb(exponent)
+    with localcontext(prec=_DIGITS):
+        return value.scaleb(-exponent).to_integral_value(ROUND_HALF_EVEN).scaleb(exponent)
 
 
 def _row_sentence(one: Played) -> str:

@@ -3,7 +3,6 @@
 A terminal that has gone away is no reason to end otherwise than in order: it is not written to.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Self, TextIO
@@ -18,8 +17,8 @@ from lilong_tools.demo.child import Child
 from lilong_tools.demo.progress import NodeProgress, Progress
 from lilong_tools.demo.stage import Stage
 
-_ROOMY_NODES = 8
-_FRAME_ROWS = 9
+_WIDE_COLUMNS = 110
+_FRAME_ROWS = 8
 _PLAIN_S = 5.0
 
 
@@ -30,10 +29,11 @@ class Screen:
         """Draw on `stream`."""
         self._console = Console(file=stream, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._drawing = self._console.is_terminal and not self._console.is_dumb_terminal
         self._next_line_s = 0.0
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._drawing:
             with suppress(OSError):
                 self._live.start()
         return self
@@ -53,7 +53,7 @@ class Screen:
 
     def show(self, stage: Stage, phase: str, elapsed_s: float) -> None:
         """Draw the present state; without a terminal a line every few seconds."""
-        if self._console.is_terminal:
+        if self._drawing:
             with suppress(OSError):
                 self._live.update(self._picture(stage, phase, elapsed_s), refresh=True)
         elif elapsed_s >= self._next_line_s:
@@ -61,7 +61,14 @@ class Screen:
             self.say(f"{elapsed_s:5.0f} s  {_totals(stage)}  ({phase})")
 
     def _picture(self, stage: Stage, phase: str, elapsed_s: float) -> Group:
-        state = Text("  ").join(
+        """Draw the nodes with all their values, or a line each where that is too high."""
+        roomy = self._drawn(stage, phase, elapsed_s, self._wrapped(stage.progress))
+        if len(self._console.render_lines(roomy, pad=False)) < self._console.height:
+            return roomy
+        return self._drawn(stage, phase, elapsed_s, self._lines(stage.progress))
+
+    def _drawn(self, stage: Stage, phase: str, elapsed_s: float, table: Table) -> Group:
+        state = Text("  ", no_wrap=True, overflow="ellipsis").join(
             [
                 _state("broker", stage.broker if stage.embedded else None, str(stage.address)),
                 _state("gateway", stage.gateway, stage.progress.uplink),
@@ -69,13 +76,27 @@ class Screen:
             ]
         )
         clock = f"{int(elapsed_s) // 60:02d}:{int(elapsed_s) % 60:02d}"
-        foot = Text(_totals(stage), style="bold")
-        hint = Text(f"{clock}  {phase}", style="dim")
-        return Group(Text(), state, Text(), self._table(stage.progress), foot, hint)
+        foot = Text(_totals(stage), style="bold", no_wrap=True, overflow="ellipsis")
+        hint = Text(f"{clock}  {phase}", style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(Text(), state, Text(), table, foot, hint)
 
-    def _table(self, progress: Progress) -> Table:
-        nodes, hidden = self._visible(progress.nodes)
-        roomy = len(progress.nodes) <= _ROOMY_NODES
+    def _wrapped(self, progress: Progress) -> Table:
+        table = self._table(no_wrap=False)
+        for node in progress.nodes:
+            table.add_row(*self._row(node))
+        return table
+
+    def _lines(self, progress: Progress) -> Table:
+        table = self._table(no_wrap=True)
+        room = max(2, self._console.height - _FRAME_ROWS)
+        hidden = len(progress.nodes) - room + 1 if len(progress.nodes) > room else 0
+        for node in progress.nodes[: len(progress.nodes) - hidden]:
+            table.add_row(*self._row(node))
+        if hidden:
+            table.add_row("...", f"{hidden} more", style="dim")
+        return table
+
+    def _table(self, *, no_wrap: bool) -> Table:
         table = Table(
             box=SIMPLE_HEAD,
             expand=True,
@@ -85,35 +106,31 @@ class Screen:
             show_edge=False,
         )
         table.add_column("node", no_wrap=True)
-        table.add_column("scenario", no_wrap=True)
-        table.add_column("last values", ratio=1, no_wrap=not roomy, overflow="ellipsis")
+        if not self._narrow:
+            table.add_column("scenario", no_wrap=True)
+        title = "scenario, last values" if self._narrow else "last values"
+        table.add_column(title, ratio=1, no_wrap=no_wrap, overflow="ellipsis")
         for title in ("batches", "waiting", "delivered", "ms"):
             table.add_column(title, justify="right", no_wrap=True)
-        for node in nodes:
-            table.add_row(*_row(node))
-        if hidden:
-            table.add_row("...", f"{hidden} more", *[""] * 5, style="dim")
         return table
 
-    def _visible(self, nodes: Sequence[NodeProgress]) -> tuple[Sequence[NodeProgress], int]:
-        room = max(1, self._console.height - _FRAME_ROWS)
-        if len(nodes) <= max(room, _ROOMY_NODES):
-            return nodes, 0
-        return nodes[: room - 1], len(nodes) - room + 1
+    def _row(self, node: NodeProgress) -> list[Text | str]:
+        """Give the cells; a narrow screen has scenario and values in one."""
+        waiting = Text(f"{node.waiting:,}", style="yellow" if node.waiting else "dim")
+        latency = node.latency_ms
+        title, values = Text(node.plan.title), _values(node)
+        return [
+            Text(node.plan.eui[-4:], style="cyan"),
+            *([Text("  ").join([title, values])] if self._narrow else [title, values]),
+            f"{node.batches:,}",
+            waiting,
+            Text(f"{node.delivered:,}", style="green"),
+            "" if latency is None else f"{latency:,}",
+        ]
 
-
-def _row(node: NodeProgress) -> tuple[Text | str, ...]:
-    waiting = Text(f"{node.waiting:,}", style="yellow" if node.waiting else "dim")
-    latency = node.latency_ms
-    return (
-        Text(node.plan.eui[-4:], style="cyan"),
-        Text(node.plan.title),
-        _values(node),
-        f"{node.batches:,}",
-        waiting,
-        Text(f"{node.delivered:,}", style="green"),
-        "" if latency is None else f"{latency:,}",
-    )
+    @property
+    def _narrow(self) -> bool:
+        return self._console.width < _WIDE_COLUMNS
 
 
 def _values(node: NodeProgress) -> Text:

@@ -100,6 +100,8 @@ class Show:
                 return
             if time.monotonic() - moved_s > STALL_S and not self._pausing:
                 self._screen.say(f"nothing moved for {STALL_S:.0f} s: giving up", "red")
+                for trouble in self._stage.progress.troubles():
+                    self._screen.say(trouble, "red")
                 return
             await asyncio.sleep(_LOOK_S)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from pathlib import Path
 from types import TracebackType
@@ -83,8 +84,10 @@ class VirtualNode:
         if self._life is None or self._process is None:
             return
         self._powered = False
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # Process.kill can take the exit status from asyncio, which then reports another.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
         await asyncio.wait([self._life])
 
     async def wait(self) -> None:
