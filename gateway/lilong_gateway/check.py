@@ -1,5 +1,6 @@
 """`lilong-gateway check`: is everything there that a run needs? One line each, with advice."""
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from lilong_gateway.errors import (
     LinkBusyError,
     LinkError,
     LinkMissingError,
-    StoreUnavailableError,
 )
 from lilong_gateway.keys import load_keys
 from lilong_gateway.links.ports import find_ports, is_pattern
 from lilong_gateway.links.serial import probe_serial
 from lilong_gateway.store.database import free_bytes
-from lilong_gateway.store.lock import FolderLock
+from lilong_gateway.store.folder import in_the_way, nearest
+from lilong_gateway.store.lock import is_held
 
 OK = "ok"
 WARNING = "warning"
@@ -48,7 +49,7 @@ def check(file: Path) -> Iterator[Finding]:
     try:
         config = load_config(file)
     except ConfigError as error:
-        yield Finding("configuration", str(file), FAILED, str(error), configuration=True)
+        yield Finding("configuration", *_place(file, error), configuration=True)
         return
     yield Finding("configuration", str(file), OK, "")
     yield _check_keys(config)
@@ -62,30 +63,58 @@ def _check_keys(config: Config) -> Finding:
     try:
         keys = load_keys(config.keys)
     except ConfigError as error:
-        return Finding("keys", str(config.keys), FAILED, str(error), configuration=True)
+        return Finding("keys", *_place(config.keys, error), configuration=True)
     if not len(keys):
         return Finding("keys", str(config.keys), WARNING, "holds no node; every node is refused")
     return Finding("keys", str(config.keys), OK, f"{len(keys)} nodes")
 
 
+def _place(file: Path, error: ConfigError) -> tuple[str, str, str]:
+    """Return where, verdict and advice; the file is named once."""
+    where = f"{file}:{error.line}" if error.line else str(file)
+    return where, FAILED, f"{error.key}: {error.problem}" if error.key else error.problem
+
+
 def _check_data(folder: Path) -> Finding:
+    present = nearest(folder)
+    if not present.is_dir():
+        place, advice = in_the_way(present).split(": ", 1)
+        return Finding("data", place, FAILED, advice)
+    if present != folder:
+        return _check_makeable(folder, present)
     where = str(folder)
-    if not folder.is_dir():
-        return Finding("data", where, FAILED, f"not there; run: mkdir -p {folder}")
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"lilong")
-            file.flush()
-        FolderLock(folder).close()
+        _try_writing(folder)
+        held = is_held(folder)
     except OSError as error:
-        advice = f"cannot be written ({error.strerror}); give this user the folder"
+        advice = f"cannot be written ({error.strerror}); give this user the folder and all in it"
         return Finding("data", where, FAILED, advice)
-    except StoreUnavailableError as error:
-        return Finding("data", where, WARNING, str(error))
+    if held:
+        return Finding("data", where, WARNING, "in use by a gateway that runs now")
+    return _check_room(where, folder, "")
+
+
+def _check_makeable(folder: Path, above: Path) -> Finding:
+    if not os.access(above, os.W_OK | os.X_OK):
+        advice = f"not there, and this user may not make it in {above}; make it for this user"
+        return Finding("data", str(folder), FAILED, advice)
+    return _check_room(str(folder), above, "will be made; ")
+
+
+def _try_writing(folder: Path) -> None:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"lilong")
+        file.flush()
+    for part in folder.glob("store.db*"):
+        part.open("r+b").close()
+
+
+def _check_room(where: str, folder: Path, first: str) -> Finding:
     free = free_bytes(folder)
     if free < _ROOM_BYTES:
-        return Finding("data", where, WARNING, f"only {free >> 20} MiB free; free some space")
-    return Finding("data", where, OK, f"{free >> 20} MiB free")
+        advice = f"{first}only {free >> 20} MiB free; free some space"
+        return Finding("data", where, WARNING, advice)
+    return Finding("data", where, OK, f"{first}{free >> 20} MiB free")
 
 
 def _check_ports(pattern: str, baud: int) -> Iterator[Finding]:
@@ -113,8 +142,8 @@ def _check_broker(uplink: Uplink) -> Finding:
     wait_s = min(uplink.timeout_s, _BROKER_WAIT_S)
     try:
         socket.create_connection((uplink.host, uplink.port), wait_s).close()
-    except OSError as error:
-        reason = error.strerror or str(error) or "no answer"
+    except (OSError, UnicodeError) as error:  # a host that cannot be a name is a UnicodeError
+        reason = getattr(error, "strerror", None) or str(error) or "no answer"
         advice = f"cannot be reached ({reason}); check network, host and port of [uplink]"
         return Finding("broker", where, FAILED, advice)
     return Finding("broker", where, OK, "")

@@ -1,6 +1,7 @@
 """The gateway's settings: TOML -> frozen dataclasses, or a ConfigError with the way out."""
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from lilong_gateway.keys import check_private, parse_eui
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
-_SOCKET = re.compile(r"socket://[^/:\s]+:\d{1,5}\Z")
+_SOCKET = re.compile(r"socket://[^/:\s]+:(\d{1,5})\Z")
 _TABLES = ["gateway", "nodes", "serial", "uplink", "store", "privacy", "log", "status"]
 _CLASSES = ["P0", "P1", "P2", "P3"]
 _DAY_S = 86_400
+_PORT_LIMIT = 65_535
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,16 @@ def _ports(serial: Table) -> tuple[str, ...]:
     if not ports:
         raise serial.error("ports", 'name at least one port, such as "/dev/ttyUSB*"')
     for port in ports:
-        if "://" in port and not _SOCKET.match(port):
+        if "://" in port and not _is_socket(port):
             raise serial.error("ports", f'"{port}" is not socket://host:port')
         if "://" not in port and not port.startswith("/"):
             raise serial.error("ports", f'"{port}" must be a whole path, such as "/dev/ttyUSB0"')
     return ports
+
+
+def _is_socket(port: str) -> bool:
+    address = _SOCKET.match(port)
+    return address is not None and 0 < int(address[1]) <= _PORT_LIMIT
 
 
 def _uplink(root: Table, folder: Path) -> Uplink:
@@ -131,7 +138,7 @@ def _uplink(root: Table, folder: Path) -> Uplink:
         )
     return Uplink(
         host=table.text("host"),
-        port=table.whole("port", 8883 if tls else 1883, 1, 65_535),
+        port=table.whole("port", 8883 if tls else 1883, 1, _PORT_LIMIT),
         version=table.text("version", "auto", ["auto", "5", "3.1.1"]),
         format=table.text("format", "senml+cbor", ["senml+cbor", "senml+json"]),
         prefix=prefix,
@@ -140,7 +147,7 @@ def _uplink(root: Table, folder: Path) -> Uplink:
         username=username,
         password=_password(table, folder),
         tls=tls,
-        ca_file=None if ca_file is None else _readable(table, "ca_file", folder / ca_file),
+        ca_file=None if ca_file is None else _certificates(table, folder / ca_file),
         keepalive_s=table.whole("keepalive_s", 30, 5, 3600),
         timeout_s=table.seconds("timeout_s", 10.0, 0.1, 300),
     )
@@ -157,7 +164,19 @@ def _password(table: Table, folder: Path) -> str | None:
         check_private(file)
     except ConfigError as error:
         raise table.error("password_file", f"{file}: {error.problem}") from None
-    return file.read_text(encoding="utf-8").rstrip("\r\n")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise table.error("password_file", f"{file}: not UTF-8 text; save it as UTF-8") from None
+
+
+def _certificates(table: Table, file: Path) -> Path:
+    _readable(table, "ca_file", file)
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        raise table.error("ca_file", f"{file}: holds no certificates in PEM form") from None
+    return file
 
 
 def _readable(table: Table, key: str, file: Path) -> Path:

@@ -41,6 +41,8 @@ class Table:
         value = self._get(key, default)
         if not isinstance(value, str) or not value:
             raise self.error(key, f"expected text in quotes, found {_shown(value)}")
+        if "\0" in value:
+            raise self.error(key, "holds a NUL character; remove it")
         if choices and value not in choices:
             close = difflib.get_close_matches(value, choices, 1)
             hint = f'; did you mean "{close[0]}"?' if close else ""

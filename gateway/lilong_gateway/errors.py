@@ -88,7 +88,11 @@ class UplinkError(GatewayError):
 
 
 class UplinkLostError(UplinkError):
-    """The broker cannot be reached, or went silent."""
+    """The broker cannot be reached, or went silent; reached tells that there is one."""
+
+    def __init__(self, problem: str, *, reached: bool = True) -> None:
+        super().__init__(problem)
+        self.reached = reached
 
 
 class UplinkRefusedError(UplinkError):

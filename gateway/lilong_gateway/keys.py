@@ -42,7 +42,7 @@ def check_private(file: Path) -> None:
         reason = error.strerror or "cannot be read"
         raise ConfigError(str(file), 0, "", f"{reason}; check the path and its owner") from None
     if mode & 0o077:
-        problem = f"mode {mode:04o} lets others read secrets; run: chmod 600 {file}"
+        problem = f"mode {mode:04o} lets others read secrets; give it mode 0600 (chmod 600)"
         raise ConfigError(str(file), 0, "", problem)
 
 
@@ -54,11 +54,17 @@ def load_keys(file: Path) -> KeyRing:
     for written in table.keys:
         eui = parse_eui(written)
         if eui is None:
-            raise table.error(written, "not an EUI-64; write 16 hex digits in quotes")
+            raise _no_eui(table, written)
         if eui in keys:
             raise table.error(written, "stands here twice; remove one")
         keys[eui] = _key(table, written)
     return KeyRing(keys)
+
+
+def _no_eui(table: Table, written: str) -> ConfigError:
+    """Name what was written, but not all of it: it may be a key that stands on the wrong side."""
+    error = table.error(written, "not an EUI-64; write 16 hex digits in quotes")
+    return ConfigError(error.file, error.line, f'keys."{written[:4]}..."', error.problem)
 
 
 def _key(table: Table, written: str) -> bytes:

@@ -6,11 +6,13 @@ FLYING    the broker's acknowledgement, confirm = broker     DONE
 FLYING    the broker's acknowledgement, confirm = city       SENT
 FLYING    the connection is lost                             READY
 SENT      no receipt for again_ms                            READY
-any       the city's receipt                                 DONE
+any       the city's receipt, once it was due()              DONE
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from enum import Enum
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 P = TypeVar("P")
@@ -28,6 +30,7 @@ class _Parcel(Generic[P]):
         self.payload = payload
         self.state = _State.READY
         self.sent_ms = 0
+        self.tried = False
 
 
 _SPAN = 8
@@ -73,6 +76,7 @@ class Outbox(Generic[P]):
             overdue = parcel.state is _State.SENT and now_ms - parcel.sent_ms >= self._again_ms
             if parcel.payload is not None and (parcel.state is _State.READY or overdue):
                 parcel.state = _State.FLYING
+                parcel.tried = True
                 found.append((pos, parcel.payload))
         return found
 
@@ -89,11 +93,18 @@ class Outbox(Generic[P]):
             self._move()
 
     def receipt(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """The city holds these closed ranges of positions durably."""
-        for first, last in ranges:
-            for pos, parcel in self._parcels.items():
-                if first <= pos <= last and parcel.state is not _State.DONE:
-                    self._confirm(parcel)
+        """The city holds these closed ranges of positions durably.
+
+        Believed only of what was given out by due(): a receipt for more is a mistake.
+        """
+        ordered = sorted(ranges)
+        firsts = [first for first, _ in ordered]
+        reach = list(accumulate((last for _, last in ordered), max))
+        for pos, parcel in self._parcels.items():
+            index = bisect_right(firsts, pos)
+            held = index > 0 and reach[index - 1] >= pos
+            if held and parcel.tried and parcel.state is not _State.DONE:
+                self._confirm(parcel)
         self._move()
 
     def lost(self) -> None:

@@ -1,12 +1,14 @@
 """What became of each node: for the status file, and so that a stranger cannot flood the log."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lilong_gateway.logs import pairs
 
 _STRANGERS = 256
 """Against somebody who makes up identities: further ones share one entry."""
+
+_STRANGER = "unknown node"
 
 _AGAIN_MS = 3_600_000
 _LOG = logging.getLogger(__name__)
@@ -29,12 +31,12 @@ class Node:
 
 @dataclass(slots=True)
 class Refusal:
-    """How often an identity was turned away, and why the last time."""
+    """How often an identity was turned away, why the last time, and when each why was logged."""
 
     port: str
     reason: str
     count: int = 0
-    logged_ms: int | None = None
+    logged_ms: dict[str, int] = field(default_factory=dict)
 
 
 class Roster:
@@ -49,16 +51,21 @@ class Roster:
         return self.nodes.setdefault(eui.hex(), Node())
 
     def refuse(self, eui: bytes | None, port: str, reason: str, now_ms: int) -> None:
-        """Count a refusal; log the first of each identity and reason, then once an hour."""
+        """Count a refusal; log the first of each identity and reason, then once an hour.
+
+        Strangers beyond the first ones share an entry; a node whose key we have never does.
+        """
         name = eui.hex() if eui is not None else "unreadable"
-        if name not in self.refused and len(self.refused) >= _STRANGERS:
+        crowded = len(self.refused) >= _STRANGERS and reason == _STRANGER
+        if crowded and name not in self.refused:
             name = "others"
         entry = self.refused.setdefault(name, Refusal(port, reason))
         entry.count += 1
-        quiet = entry.logged_ms is not None and now_ms - entry.logged_ms < _AGAIN_MS
-        if quiet and reason == entry.reason:
+        entry.port, entry.reason = port, reason
+        logged_ms = entry.logged_ms.get(reason)
+        if logged_ms is not None and now_ms - logged_ms < _AGAIN_MS:
             return
-        entry.port, entry.reason, entry.logged_ms = port, reason, now_ms
+        entry.logged_ms[reason] = now_ms
         _LOG.warning(
             "node refused %s", pairs(eui=name, port=port, reason=reason, count=entry.count)
         )

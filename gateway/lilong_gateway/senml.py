@@ -15,6 +15,8 @@ import cbor2
 from lilong_protocol.descriptor import Channel
 
 _UNIX_2000_S = 946_684_800
+_ABSOLUTE_S = 1 << 28
+_YEAR_10000_S = 253_402_300_800
 _CBOR_LABELS: dict[str, int | str] = {"bn": -2, "bt": -3, "n": 0, "u": 1, "v": 2, "t": 6}
 _DECIMAL_FRACTION = 4
 _MILLI = -3
@@ -69,6 +71,16 @@ def unix_times(
         return [time * scale + _UNIX_2000_S for time in times], 0
     shift = _UNIX_2000_S * 10**-time_exponent
     return [time + shift for time in times], time_exponent
+
+
+def is_datable(telemetry: Telemetry) -> bool:
+    """Whether all times are absolute for who reads SenML (RFC 8428 section 4.5.3) and have a date.
+
+    A node with a mad clock must not make a receiver refuse the batch for ever.
+    """
+    scale = int(10**-telemetry.time_exponent)
+    first, last = min(telemetry.times), max(telemetry.times)
+    return first >= _ABSOLUTE_S * scale and last < _YEAR_10000_S * scale
 
 
 def records(telemetry: Telemetry) -> list[Record]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,10 @@ _WRAPPED_BYTES = FRAME_LIMIT + 16
 _SILENCE_MS = 100
 _LOOK_S = 1.0
 """How often to see whether the store or the clock have changed."""
+
+_VAIN_BYTES = 8192
+_REST_S = 0.1
+"""A line that said so much and nothing of use is read at this pace, to leave time for others."""
 
 _ASK_MS = 5000
 _STEP_MS = 2000
@@ -62,6 +67,8 @@ class Station:
         self._noted: set[str] = set()
         self._wake = asyncio.Event()
         self._reader = FrameReader()
+        self._vain_bytes = 0
+        self._counted: Counter[str] = Counter()
         self._session = self._begin()
 
     @property
@@ -74,7 +81,8 @@ class Station:
         """What was wrong on this line since the start of the station."""
         reader = self._reader
         line = {"damaged": reader.damaged, "oversized": reader.oversized, "text": reader.text}
-        return line | {"undescribed": self.undescribed} | dict(self._session.counters)
+        counted = self._counted + Counter(self._session.counters)
+        return line | {"undescribed": self.undescribed} | self._session.counters | counted
 
     async def run(self) -> None:
         """Serve the port for ever."""
@@ -97,20 +105,30 @@ class Station:
             await link.close()
 
     async def _serve(self, link: Link) -> None:
-        self._session = self._begin()
+        self._begin_anew()
         self._reader.flush()
         spoke_ms = 0
         while True:
             self._wake.clear()
             if self._is_void():
-                self._session = self._begin()
-            for frame in self._reader.feed(link.read()):
-                for event in self._session.receive(frame, self._now_ms()):
-                    await self._handle(event)
+                self._begin_anew()
+            await self._hear(link.read())
             self._log_text()
             self._ask_again()
             spoke_ms = self._send(link, spoke_ms)
             await self._wait()
+
+    async def _hear(self, data: bytes) -> None:
+        self._vain_bytes += len(data)
+        for frame in self._reader.feed(data):
+            for event in self._session.receive(frame, self._now_ms()):
+                if isinstance(event, events.BatchReceived | events.Opened):
+                    self._vain_bytes = 0
+                await self._handle(event)
+
+    def _begin_anew(self) -> None:
+        self._counted.update(self._session.counters)
+        self._session = self._begin()
 
     def _begin(self) -> GatewaySession:
         """Forget all keys, so that the node has to say HELLO."""
@@ -156,6 +174,8 @@ class Station:
         return spoke_ms
 
     async def _wait(self) -> None:
+        if self._vain_bytes > _VAIN_BYTES:
+            await asyncio.sleep(_REST_S)
         try:
             async with asyncio.timeout(_LOOK_S):
                 await self._wake.wait()
@@ -251,7 +271,7 @@ class Station:
                 self._wake.set()
 
         if not self._around.ingest.offer(entry, stored):
-            self._session = self._begin()
+            self._begin_anew()
 
     def _log_text(self) -> None:
         text = self._reader.take_text()

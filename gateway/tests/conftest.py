@@ -99,12 +99,20 @@ class Mqtt5Server:
         self.puback_reason = puback_reason
         self._receive_maximum = receive_maximum
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def hang_up(self) -> None:
+        """End every connection."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
 
     async def listen(self, port: int) -> asyncio.Server:
         """Listen on a port of this machine."""
         return await asyncio.start_server(self.serve, "127.0.0.1", port)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         try:
             while True:
                 head = (await reader.readexactly(1))[0]

@@ -1,8 +1,13 @@
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from lilong_gateway.config import Config, Uplink, load_config
 from lilong_gateway.errors import ConfigError
@@ -40,7 +45,7 @@ def test_the_example_loads() -> None:
 
 def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
     write_password(tmp_path)
-    (tmp_path / "ca.pem").touch()
+    (tmp_path / "ca.pem").write_bytes(certificate())
     shown = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)
     config = load(tmp_path, shown.sub("", EXAMPLE.read_text(encoding="utf-8")))
     assert config.uplink.password == WORD
@@ -49,6 +54,15 @@ def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
         Uplink(host=config.uplink.host, username="gw-1", password=WORD),
         ca_file=tmp_path / "ca.pem",
     )
+
+
+def certificate() -> bytes:
+    """Make a certificate in PEM form."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a city")])
+    since = datetime(2025, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, since, since + timedelta(1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def write_password(folder: Path, mode: int = 0o600) -> None:
@@ -195,3 +209,28 @@ def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None
     write_password(tmp_path, 0o644)
     with pytest.raises(ConfigError, match=r"gateway.toml:14: uplink.password_file: .*chmod 600"):
         load(tmp_path, GOOD + 'username = "u"\npassword_file = "password"\n')
+
+
+def test_certificates_that_are_none_are_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("certificate", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"uplink.ca_file: .*holds no certificates in PEM form"):
+        load(tmp_path, GOOD + 'tls = true\nca_file = "ca.pem"\n')
+
+
+def test_a_password_that_is_no_text_is_said_and_not_shown(tmp_path: Path) -> None:
+    write_password(tmp_path)
+    (tmp_path / "password").write_bytes(WORD.encode() + b"\xff")
+    with pytest.raises(ConfigError, match=r"uplink.password_file: .*not UTF-8 text") as caught:
+        load(tmp_path, GOOD + 'username = "u"\npassword_file = "password"\n')
+    assert WORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["socket://host:0", "socket://host:70000"])
+def test_a_tcp_port_that_cannot_be_is_refused(tmp_path: Path, port: str) -> None:
+    with pytest.raises(ConfigError, match="is not socket://host:port"):
+        load(tmp_path, GOOD.replace("/dev/ttyUSB*", port))
+
+
+def test_a_path_that_the_system_cannot_take_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gateway.data: holds a NUL character"):
+        load(tmp_path, GOOD.replace('"data"', '"da\\u0000ta"'))

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lilong_gateway.store.lock import FolderLock
+
 EUI = bytes.fromhex("0a1b2c3d4e5f6071")
 KEY = bytes(range(16))
 
@@ -186,7 +188,9 @@ def test_check_says_what_is_missing_and_what_to_do(
     found = findings(done)
     assert done.returncode == 1
     assert found["port"] == ("failed", "missing: not there; plug it in")
-    assert found["data"] == ("failed", f"not there; run: mkdir -p {tmp_path / 'data'}")
+    assert found["data"][0] == "ok"
+    assert found["data"][1].startswith("will be made; ")
+    assert not (tmp_path / "data").exists()
     assert "cannot be reached (Connection refused)" in found["broker"][1]
 
 
@@ -198,3 +202,41 @@ def test_a_wrong_configuration_is_one_line_and_status_2(box: Callable[..., Box])
     assert process.wait() == 2
     assert gateway.log == 'gateway.toml:10: serial.scans: unknown key; did you mean "scan_s"?\n'
     assert gateway.check().returncode == 2
+
+
+def test_check_leaves_nothing_in_the_data_folder(box: Callable[..., Box], tmp_path: Path) -> None:
+    assert findings(box("/dev/ttyX").check())["data"][0] == "ok"
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_check_tells_of_a_gateway_that_runs(box: Callable[..., Box], tmp_path: Path) -> None:
+    gateway = box("/dev/ttyX")
+    lock = FolderLock(tmp_path / "data")
+    assert findings(gateway.check())["data"] == ("warning", "in use by a gateway that runs now")
+    lock.close()
+
+
+def test_a_file_where_the_data_folder_should_be_is_said_plainly(
+    box: Callable[..., Box], tmp_path: Path
+) -> None:
+    gateway = box("/dev/ttyX")
+    (tmp_path / "data").rmdir()
+    (tmp_path / "data").write_text("", encoding="utf-8")
+    advice = "is a file, not a folder; move it away, or name another folder as data"
+    assert findings(gateway.check())["data"] == ("failed", advice)
+    assert gateway.start().wait() == 1
+    assert gateway.log.splitlines()[-1] == f"{tmp_path / 'data'}: {advice}"
+
+
+@pytest.mark.parametrize("make", [Path.unlink, lambda file: file.chmod(0o644)])
+def test_check_names_the_key_file_once(
+    box: Callable[..., Box], tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    gateway = box("/dev/ttyX")
+    make(tmp_path / "nodes.toml")
+    command = [sys.executable, "-m", "lilong_gateway", "check", "--config", gateway.config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (line,) = [line for line in done.stdout.splitlines() if " keys " in line]
+    assert line.startswith("failed")
+    assert line.count(str(tmp_path / "nodes.toml")) == 1
+    assert done.returncode == 2

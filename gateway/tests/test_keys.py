@@ -25,15 +25,16 @@ def test_keys_are_found_by_eui_and_never_shown(tmp_path: Path) -> None:
 
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
     file = write(tmp_path, "[keys]\n", 0o640)
-    with pytest.raises(ConfigError, match=f"mode 0640 .*chmod 600 {file}"):
+    with pytest.raises(ConfigError, match=r"mode 0640 .*chmod 600"):
         load_keys(file)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('"0a1b" = "00"', "nodes.toml:2: keys.0a1b: not an EUI-64"),
+        ('"0a1b" = "00"', r'nodes.toml:2: keys."0a1b...": not an EUI-64'),
         (f'"{EUI}" = "{KEY[:-1]}"', rf"nodes.toml:2: keys.{EUI}: not a key.*found 31 characters"),
+        (f'"{KEY}" = "{EUI}"', r'keys."0011\.\.\.": not an EUI-64'),
         (f'"{EUI}" = 7', rf"nodes.toml:2: keys.{EUI}: not a key"),
         (f'"{EUI}" = "{KEY}"\n"{EUI.upper()}" = "{KEY}"', "nodes.toml:3: .*stands here twice"),
     ],

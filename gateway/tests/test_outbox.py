@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from lilong_gateway.outbox import Outbox
+from lilong_gateway.uplink.receipts import parse_receipt
 
 
 def filled(count: int, *, city: bool, window: int = 4) -> Outbox[str]:
@@ -38,6 +41,7 @@ def test_one_position_that_is_never_confirmed_cannot_make_it_grow_for_ever() -> 
     while outbox.room:
         pos += 1
         outbox.add(pos, "p")
+        outbox.due(0, 99)
         outbox.receipt([(pos, pos)])
     assert pos - outbox.cursor == 16
 
@@ -101,3 +105,26 @@ def test_everything_confirmed_leaves_nothing_behind(*, city: bool) -> None:
     outbox.receipt([(0, 1 << 60)])
     assert (outbox.cursor, outbox.room, outbox.wait_ms(0)) == (104, 4, None)
     assert positions(outbox, 99_999) == []
+
+
+def test_a_receipt_for_what_was_never_published_moves_nothing() -> None:
+    outbox = filled(4, city=True)
+    outbox.receipt([(0, 1 << 63)])
+    assert (outbox.cursor, outbox.confirmed) == (100, 0)
+    assert positions(outbox, 0, limit=2) == [101, 102]
+    outbox.receipt([(-5, 1 << 63), (102, 102)] * 1000)
+    assert (outbox.cursor, outbox.confirmed) == (102, 2)
+
+
+def test_ranges_may_overlap_and_come_in_any_order() -> None:
+    outbox = filled(4, city=True)
+    positions(outbox, 0)
+    outbox.receipt([(103, 103), (90, 200), (101, 101)])
+    assert outbox.cursor == 104
+
+
+def test_a_receipt_beyond_all_measure_is_not_even_read() -> None:
+    ranges = [[number, number] for number in range(10_000)]
+    payload = json.dumps({"store": "a", "positions": ranges}).encode()
+    assert parse_receipt(payload, "a") is None
+    assert parse_receipt(b'{"store": "a", "positions": [[1, 2]]}', "a") == [(1, 2)]

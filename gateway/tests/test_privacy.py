@@ -66,3 +66,24 @@ def test_a_batch_without_a_description_does_not_leave() -> None:
     render = renderer("senml+json")
     assert render.publication(row(TABLE, descriptor=None), "89abcdef") is None
     assert render.counters.undescribed == 1
+
+
+@pytest.mark.parametrize("time", [1 << 40, (1 << 64) - 1])
+def test_a_time_without_a_date_is_counted_and_stays(time: int) -> None:
+    render = renderer("senml+cbor")
+    assert render.publication(row(encode_series(0, [5, time], [1, 2])), "89abcdef") is None
+    assert render.counters.undatable == 1
+
+
+def test_a_time_that_readers_take_for_a_relative_one_stays() -> None:
+    render = renderer("senml+cbor")
+    item = encode_series(0, [5, 6], [1, 2], boot=1)
+    found = Row(1, Slot(EUI, 7, 2, 0), "bounded", -900_000_000_000, DESCRIPTOR, item)
+    assert render.publication(found, "89abcdef") is None
+    assert render.counters.undatable == 1
+
+
+def test_a_damaged_row_is_counted_and_passed() -> None:
+    render = renderer("senml+cbor")
+    assert render.publication(row(b""), "89abcdef") is None
+    assert render.counters.undecodable == 1

@@ -2,6 +2,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,58 @@ async def test_noise_on_the_line_is_counted_and_survived(
         (station,) = yard.stations.all
         assert station.counters["damaged"] > 0
         assert yard.ingest.counters.batches == 20
+
+
+class Chatter:
+    """A line that always has something to say, and never anything of use."""
+
+    port = "chatter"
+    room = 4096
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.reads = 0
+        self._on_change = on_change
+
+    def read(self) -> bytes:
+        self.reads += 1
+        asyncio.get_running_loop().call_soon(self._on_change)
+        return b"\x01\x02\x03\0" * 1024
+
+    def write(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+async def test_a_line_that_floods_leaves_the_time_to_the_others(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, "/")
+    lines: list[Chatter] = []
+
+    async def open_chatter(port: str, on_change: Callable[[], None]) -> Chatter:
+        lines.append(Chatter(on_change))
+        return lines[-1]
+
+    around = replace(yard.stations._around, open_link=open_chatter)
+    yard.stations = Stations(("/",), 0.05, around, yard.supervisor, backoff)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with serving(yard):
+        await asyncio.sleep(0.5)
+        (line,) = lines
+        assert 2 < line.reads < 5 + (loop.time() - began) / 0.1
+
+
+async def test_counters_of_a_line_outlive_its_sessions(
+    tmp_path: Path, make_node: Any, eventually: Eventually
+) -> None:
+    node = make_node(key=bytes(16))
+    yard = Yard(tmp_path, node.port)
+    async with serving(yard, node):
+        await eventually(lambda: yard.stations.all)
+        (station,) = yard.stations.all
+        await eventually(lambda: station.counters["refused"] > 0)
+        before, refused = station._session, station.counters["refused"]
+        yard.clock.offset_ms = NOW_MS
+        await eventually(lambda: station._session is not before)
+        assert station.counters["refused"] >= refused

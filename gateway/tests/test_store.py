@@ -1,8 +1,10 @@
+import contextlib
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from lilong_gateway.errors import (
     StoreReplacedError,
     StoreUnavailableError,
 )
+from lilong_gateway.store import damage as damages
 from lilong_gateway.store import reader, upkeep, writer
 from lilong_gateway.store.database import Database
 from lilong_gateway.store.records import Advance, Arrival, Description, Entry, Slot, Unreadable
@@ -34,8 +37,10 @@ def described(boot_id: int, epoch_ms: int | None, body: bytes | None = b"d") -> 
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "store.db")
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "store.db")
+    yield database
+    database.close()
 
 
 def next_of(database: Database) -> int:
@@ -245,6 +250,119 @@ async def test_two_gateways_never_share_a_folder(tmp_path: Path) -> None:
 async def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     store = Store(tmp_path / "file" / "data")
-    with pytest.raises(StoreUnavailableError, match="let this user read and write the folder"):
+    with pytest.raises(StoreUnavailableError, match="file: is a file, not a folder; move"):
         await store.open()
     await store.close()
+
+
+async def filled_and_closed(folder: Path) -> str:
+    store = Store(folder)
+    store_id = await store.open()
+    await store.commit([described(9, 5), *(batch(seq) for seq in range(400))])
+    await store.close()
+    return store_id
+
+
+async def reopened(folder: Path) -> tuple[str, int]:
+    """Open the store of a folder; return its id and how many batches it holds."""
+    store = Store(folder)
+    try:
+        store_id = await store.open()
+        return store_id, len(await store.rows_after(store_id, 0, 1000))
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    "spoilt", [(b"CREATE TABLE batch", b"CREATE T\xffBLE batch"), (b"last_ms", b"lost_ms")]
+)
+async def test_a_store_whose_tables_were_spoilt_never_stops_the_gateway(
+    tmp_path: Path, spoilt: tuple[bytes, bytes]
+) -> None:
+    old = await filled_and_closed(tmp_path)
+    file = tmp_path / "store.db"
+    file.write_bytes(file.read_bytes().replace(*spoilt))
+    store = Store(tmp_path)
+    for _ in range(2):
+        with contextlib.suppress(StoreDamagedError):
+            await store.commit([batch(1000)])
+    assert await store.open() != old
+    assert store.damaged_files == 1
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "spoil_it",
+    [
+        "UPDATE uplink SET cursor = 1000000",
+        "UPDATE meta SET value = 'x' WHERE key = 'schema'",
+        "DELETE FROM meta WHERE key = 'store_id'",
+    ],
+)
+async def test_a_store_that_cannot_say_where_it_is_gives_all_it_holds_to_a_new_one(
+    tmp_path: Path, spoil_it: str
+) -> None:
+    old = await filled_and_closed(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as connection:
+        connection.execute(spoil_it)
+    store_id, held = await reopened(tmp_path)
+    assert (store_id != old, held) == (True, 400)
+
+
+async def test_a_spoilt_counter_does_not_make_the_salvage_endless(tmp_path: Path) -> None:
+    await filled_and_closed(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 1 << 60 WHERE name = 'batch'")
+        connection.execute("DELETE FROM meta WHERE key = 'store_id'")
+    assert (await reopened(tmp_path))[1] == 400
+
+
+async def test_a_damaged_store_stays_until_its_copy_is_done(tmp_path: Path) -> None:
+    await filled_and_closed(tmp_path)
+    file, obstacle = tmp_path / "store.db", tmp_path / "store.new.db"
+    damage(file)
+    (obstacle / "something").mkdir(parents=True)
+    store = Store(tmp_path)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            await store.commit([batch(1000)])
+    assert (store.damaged_files, store.losses) == (0, 0)
+    shutil.rmtree(obstacle)
+    for _ in range(40):
+        with contextlib.suppress(StoreUnavailableError):
+            await store.open()
+    assert (store.damaged_files, store.losses) == (1, 1)
+    assert (await store.summary()).waiting > 200
+    await store.close()
+
+
+async def test_a_replacement_that_was_cut_short_is_finished_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    await filled_and_closed(tmp_path)
+    file, fresh = tmp_path / "store.db", tmp_path / "store.new.db"
+    damages.replace(file)
+    file.rename(fresh)
+    (tmp_path / "store.db-wal").write_bytes(b"of the damaged one")
+    assert (await reopened(tmp_path))[1] == 400
+    assert (tmp_path / "store.damaged-1.db-wal").read_bytes() == b"of the damaged one"
+    assert not fresh.exists()
+
+
+def test_a_row_that_was_damaged_unnoticed_does_not_block_those_behind_it(
+    database: Database,
+) -> None:
+    writer.commit(database, [described(9, 5), *(batch(seq) for seq in range(8))])
+    spoilt = ["quality = x'ff'", "offset_ms = 'x'", "epoch = -1", "item = 5", "quality = 'sinced'"]
+    for pos, change in enumerate(spoilt, start=2):
+        database.connection.execute(f"UPDATE batch SET {change} WHERE pos = {pos}")  # noqa: S608
+    rows = reader.rows_after(database, 0, 99)
+    assert [row.pos for row in rows] == list(range(1, 9))
+    assert [row.pos for row in rows if not row.item] == list(range(2, 7))
+
+
+def test_a_descriptor_of_another_node_says_nothing_of_a_batch(database: Database) -> None:
+    other = Description(bytes(8), 1, None, 5, b"hash", 1, b"of another")
+    writer.commit(database, [described(9, 5), other, batch(0)])
+    database.connection.execute("UPDATE batch SET descriptor = 2")
+    assert [row.descriptor for row in reader.rows_after(database, 0, 9)] == [None]

@@ -280,3 +280,36 @@ async def test_nothing_leaves_while_the_clock_is_not_set(
     async with running(tmp_path, free_port, Unset()) as site:
         await site.put(DESCRIPTION, *batches(0, 1))
         await eventually(lambda: site.uplink.trouble == "the clock of this machine is not set")
+
+
+async def test_a_broker_that_was_away_is_spoken_to_in_the_same_version_again(
+    tmp_path: Path, free_port: int, mqtt5_server: Any, eventually: Eventually
+) -> None:
+    server = mqtt5_server()
+    async with running(tmp_path, free_port) as site:
+        for _ in range(3):
+            await eventually(lambda: "refused" in site.uplink.trouble)
+            await asyncio.sleep(0.5)
+            listener = await server.listen(free_port)
+            await eventually(lambda: site.uplink.connected)
+            listener.close()
+            await server.hang_up()
+            await eventually(lambda: site.uplink.connected is None)
+    assert set(server.versions) == {5}
+
+
+async def test_stopping_while_a_broker_hangs_leaves_no_trace_of_a_mistake(
+    tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> None:
+    callers = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(await reader.read(1))
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(hang, "127.0.0.1", free_port)
+    async with running(tmp_path, free_port, timeout_s=100.0):
+        await eventually(lambda: callers)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    listener.close()

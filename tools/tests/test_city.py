@@ -6,7 +6,9 @@ import signal
 import socket
 import sqlite3
 import sys
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import aiomqtt
 import cbor2
@@ -407,3 +409,110 @@ async def test_an_idle_city_ends_and_prints_what_it_measured(tmp_path):
 def test_percentages_of_nothing_are_complete(tmp_path):
     CityStore(tmp_path / "c.db").close()
     assert measure(tmp_path / "c.db").complete == 1.0
+
+
+def one(**fields: object) -> bytes:
+    pack = entries()
+    pack[0].update(fields)
+    return as_json(pack)
+
+
+LONG = cbor2.dumps([{-2: f"urn:dev:mac:{EUI}:", 0: "level", 2: 1 << 400_000}])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        one(n="\ud800", bt=0),
+        one(bt=9_223_372_036_854_775),
+        one(bt=Decimal("1.8e19")),
+        one(batch="x" * 200_000),
+        one(tq="\ud800"),
+        LONG,
+    ],
+)
+def test_no_message_can_stop_the_city(store, tmp_path, payload):
+    assert len(store.commit([arrival(payload=payload), arrival()])) == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / "city.db")) as database:
+        ((problem,),) = database.execute("SELECT problem FROM aside").fetchall()
+    assert len(problem) < 200
+
+
+def test_a_label_that_is_empty_is_passed_over(store):
+    assert len(store.commit([arrival(payload=one(**{"": 1}))])) == 1
+
+
+@contextlib.asynccontextmanager
+async def receiving(store: CityStore, port: int):
+    receiver = Receiver(store, Address("127.0.0.1", port), "lilong", "+", logging.getLogger("t"))
+    work = asyncio.create_task(receiver.run())
+    try:
+        yield receiver
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        receiver.close()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def locked(path: Path):
+    """Let nobody else write into a database."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_what_is_not_committed_stays_with_the_broker(tmp_path, store, mosquitto):
+    port, path = free_port(), tmp_path / "city.db"
+    store._database.execute("PRAGMA busy_timeout = 50")
+    broker = await asyncio.create_subprocess_exec(
+        mosquitto, "-p", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    await open_port(port)
+    async with receiving(store, port) as receiver, aiomqtt.Client("127.0.0.1", port) as gateway:
+        while not measure(path).batches:
+            await gateway.publish(TOPIC, arrival().payload, qos=1)
+            await asyncio.sleep(0.1)
+        with locked(path):
+            before = receiver.last_arrival_s
+            await gateway.publish(TOPIC, arrival(1, 6).payload, qos=1)
+            await until(lambda: receiver.last_arrival_s > before)
+            await asyncio.sleep(0.2)
+            await gateway.publish(TOPIC, arrival(2, 7).payload, qos=1)
+            assert measure(path).batches == 1
+        await until(lambda: measure(path).batches == 3)
+    broker.kill()
+    await broker.wait()
+
+
+async def test_what_a_city_took_and_never_committed_comes_to_the_next_one(
+    tmp_path, store, mosquitto
+):
+    port, path = free_port(), tmp_path / "city.db"
+    store._database.execute("PRAGMA busy_timeout = 50")
+    broker = await asyncio.create_subprocess_exec(
+        mosquitto, "-p", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    await open_port(port)
+    async with aiomqtt.Client("127.0.0.1", port) as gateway:
+        with contextlib.ExitStack() as held:
+            async with receiving(store, port) as receiver:
+                while not measure(path).batches:
+                    await gateway.publish(TOPIC, arrival().payload, qos=1)
+                    await asyncio.sleep(0.1)
+                held.enter_context(locked(path))
+                before = receiver.last_arrival_s
+                await gateway.publish(TOPIC, arrival(1, 6).payload, qos=1)
+                await until(lambda: receiver.last_arrival_s > before)
+        assert measure(path).batches == 1
+        async with receiving(store, port):
+            await until(lambda: measure(path).batches == 2)
+    broker.kill()
+    await broker.wait()

@@ -25,7 +25,7 @@ OPEN_TIMEOUT_S = 10.0
 
 _CLOSE_TIMEOUT_S = 5.0
 _READ_BYTES = 4096
-_KEPT_BYTES = 65_536
+_KEPT_BYTES = 8192
 """Against a peer that talks faster than we listen: beyond it nothing more is read."""
 _WRITE_BYTES = 8192
 _SILENT_S = 30

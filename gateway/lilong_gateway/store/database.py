@@ -17,6 +17,9 @@ from lilong_gateway.store import schema
 _CHECKED_BYTES = 128 << 20
 """A file up to this size is checked whole when it is opened; a larger one would take minutes."""
 
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""Tables that our own statements do not fit (SQLITE_ERROR) were spoilt too."""
+
 _SPARE_BYTES = 1 << 20
 """Less free room than this makes an input or output error a full disk."""
 
@@ -29,6 +32,7 @@ class Database:
         self.file = file
         with translated(file):
             self.connection = sqlite3.connect(file, isolation_level=None, timeout=5.0)
+            self.connection.text_factory = _text
             try:
                 self._prepare()
                 self.store_id = schema.migrate(self.connection)
@@ -50,6 +54,8 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and on disk when the block is left; StoreError."""
         with translated(self.file):
+            if self.connection.in_transaction:  # its end failed when the disk did
+                self.connection.execute("ROLLBACK")
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -72,6 +78,11 @@ class Database:
             self.connection.close()
 
 
+def _text(data: bytes) -> str:
+    """Read text even where a damaged page spoilt it: a row must not block those behind it."""
+    return data.decode(errors="replace")
+
+
 @contextmanager
 def translated(file: Path) -> Iterator[None]:
     """Turn SQLite's and the system's errors into StoreError."""
@@ -79,11 +90,13 @@ def translated(file: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise _ours(file, error) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes what it could not understand
+        raise StoreDamagedError(f"{file}: names that are no text") from error
 
 
 def _ours(file: Path, error: sqlite3.Error | OSError) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if code in _DAMAGE:
         return StoreDamagedError(f"{file}: {error}")
     if code == sqlite3.SQLITE_FULL or free_bytes(file.parent) < _SPARE_BYTES:
         return StoreFullError(f"{file.parent}: no room left; free some space on this disk")

@@ -1,26 +1,40 @@
 """Reading the store."""
 
+from lilong_gateway.store import timing
 from lilong_gateway.store.database import Database
 from lilong_gateway.store.records import Known, Row, Slot, Summary
 from lilong_gateway.store.writer import load_sequence
 
 _ROWS = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.quality, b.offset_ms, d.body, b.item
     FROM batch b JOIN node n ON n.id = b.node
-    LEFT JOIN descriptor d ON d.id = COALESCE(b.descriptor, n.descriptor)
+    LEFT JOIN descriptor d ON d.id = COALESCE(b.descriptor, n.descriptor) AND d.node = b.node
     WHERE b.pos > ? ORDER BY b.pos LIMIT ?"""
 
 
 def rows_after(database: Database, pos: int, limit: int) -> list[Row]:
-    """Return up to limit batches above pos, in order; ends before the first pending one."""
+    """Return up to limit batches above pos, in order; ends before the first pending one.
+
+    Of a row that is not what was written nothing but its position comes: its item is empty.
+    """
     rows: list[Row] = []
     with database.reading() as connection:
         for found in connection.execute(_ROWS, (pos, limit)):
-            number, eui, epoch, stream, seq, quality, offset_ms, body, item = found
-            if quality == "pending":
+            row = Row(found[0], Slot(*found[1:5]), *found[5:])
+            if row.quality == timing.PENDING:
                 break
-            slot = Slot(eui, epoch, stream, seq)
-            rows.append(Row(number, slot, quality, offset_ms, body, item))
+            rows.append(row if _is_sound(row) else Row(row.pos, row.slot, "", None, None, b""))
     return rows
+
+
+def _is_sound(row: Row) -> bool:
+    """Whether a row holds what was written; not so on a page that was damaged unnoticed."""
+    eui, *numbers = row.slot
+    kinds = isinstance(eui, bytes) and isinstance(row.item, bytes)
+    kinds = kinds and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in numbers)
+    kinds = kinds and isinstance(row.descriptor, bytes | None)
+    if row.quality == timing.SYNCED:
+        return kinds and row.offset_ms is None
+    return kinds and row.quality in timing.DATED and isinstance(row.offset_ms, int)
 
 
 def known(database: Database, eui: bytes, epoch: int, descriptor_hash: bytes) -> Known:

@@ -9,6 +9,10 @@ from pathlib import Path
 from lilong_gateway.store.database import Database
 
 _STEP = 200
+_ROW_BYTES = 16
+"""No row is smaller: bounds what a spoilt counter makes of the number of rows."""
+
+_UNREADABLE = (sqlite3.Error, ValueError, TypeError)
 _Values = tuple[object, ...]
 _SMALL = {
     "node": "id, eui, descriptor, boot_id",
@@ -37,10 +41,11 @@ def salvage(aside: Path, database: Database) -> Salvaged:
     StoreError only for trouble with the fresh store.
     """
     with database.transaction() as connection, closing(_open(aside)) as damaged:
+        damaged.text_factory = lambda data: data.decode(errors="replace")
         for table, columns in _SMALL.items():
             _insert(connection, table, columns, _small(damaged, table, columns))
         taken = unreadable = 0
-        for rows, lost in _undelivered(damaged):
+        for rows, lost in _undelivered(damaged, _size_bytes(aside)):
             _insert(connection, "batch", _BATCH, rows)
             taken += len(rows)
             unreadable += lost
@@ -53,21 +58,24 @@ def _open(file: Path) -> sqlite3.Connection:
 
 def _small(damaged: sqlite3.Connection, table: str, columns: str) -> list[_Values]:
     found: list[_Values] = []
-    with suppress(sqlite3.Error):
+    with suppress(*_UNREADABLE):
         query = f"SELECT {columns} FROM {table} NOT INDEXED"  # noqa: S608 - our own names
         for row in damaged.execute(query):
             found.append(row)  # noqa: PERF402 - keeps what came before an error
     return found
 
 
-def _undelivered(damaged: sqlite3.Connection) -> Iterator[tuple[list[_Values], int]]:
+def _undelivered(
+    damaged: sqlite3.Connection, size_bytes: int
+) -> Iterator[tuple[list[_Values], int]]:
     """Yield readable rows in pieces, each with the number of positions that were not."""
     cursor, last = _bounds(damaged)
+    last = min(last, cursor + size_bytes // _ROW_BYTES)
     for first in range(cursor + 1, last + 1, _STEP):
         end = min(last, first + _STEP - 1)
         try:
             yield _between(damaged, first, end), 0
-        except sqlite3.Error:
+        except _UNREADABLE:
             for pos in range(first, end + 1):
                 yield _single(damaged, pos)
 
@@ -75,22 +83,27 @@ def _undelivered(damaged: sqlite3.Connection) -> Iterator[tuple[list[_Values], i
 def _single(damaged: sqlite3.Connection, pos: int) -> tuple[list[_Values], int]:
     try:
         return _between(damaged, pos, pos), 0
-    except sqlite3.Error:
+    except _UNREADABLE:
         return [], 1
 
 
 def _bounds(damaged: sqlite3.Connection) -> tuple[int, int]:
     cursor = 0
-    with suppress(sqlite3.Error):
+    with suppress(*_UNREADABLE):
         cursor = int(damaged.execute("SELECT cursor FROM uplink").fetchone()[0])
     last = 0
     for query in (
         "SELECT seq FROM sqlite_sequence WHERE name = 'batch'",
         "SELECT MAX(pos) FROM batch",
     ):
-        with suppress(sqlite3.Error, TypeError):
+        with suppress(*_UNREADABLE):
             last = max(last, int(damaged.execute(query).fetchone()[0]))
-    return cursor, last
+    return (cursor if 0 <= cursor <= last else 0), last
+
+
+def _size_bytes(file: Path) -> int:
+    log = file.with_name(f"{file.name}-wal")
+    return sum(part.stat().st_size for part in (file, log) if part.exists())
 
 
 def _between(damaged: sqlite3.Connection, first: int, end: int) -> list[_Values]:

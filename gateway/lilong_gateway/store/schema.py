@@ -1,11 +1,13 @@
 """The tables, as a list of migrations; each one runs with its record in one transaction."""
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable
 
-from lilong_gateway.errors import StoreUnavailableError
+from lilong_gateway.errors import StoreDamagedError, StoreUnavailableError
 
+_STORE_ID = re.compile(r"[0-9a-f]{8}\Z")
 _FIRST = (
     """CREATE TABLE node (
         id INTEGER PRIMARY KEY, eui BLOB NOT NULL UNIQUE, descriptor INTEGER, boot_id INTEGER)""",
@@ -50,7 +52,8 @@ def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
 def migrate(connection: sqlite3.Connection) -> str:
     """Bring a database up to date and return its store id.
 
-    StoreUnavailableError when a newer gateway wrote it. The connection is in autocommit mode.
+    StoreUnavailableError when a newer gateway wrote it, StoreDamagedError when it does not say
+    what it is. The connection is in autocommit mode.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) STRICT")
     steps = migrations()
@@ -71,9 +74,25 @@ def migrate(connection: sqlite3.Connection) -> str:
                 connection.execute("ROLLBACK")
             raise
     row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
+    if row is None or not _STORE_ID.match(str(row[0])):
+        raise StoreDamagedError("the store has lost its id")
+    _check_cursor(connection)
     return str(row[0])
+
+
+def _check_cursor(connection: sqlite3.Connection) -> None:
+    """A cursor beyond all positions would pass as delivered what never was."""
+    row = connection.execute("SELECT cursor FROM uplink").fetchone()
+    given = connection.execute("SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'batch'")
+    last = given.fetchone()[0] or 0
+    if row is None or not isinstance(row[0], int) or not 0 <= row[0] <= last:
+        raise StoreDamagedError(f"the store has no cursor up to {last}")
 
 
 def _version(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    return int(row[0]) if row else 0
+    if row is None:
+        return 0
+    if not str(row[0]).isdecimal():
+        raise StoreDamagedError(f"the store has schema {row[0]!r}")
+    return int(row[0])

@@ -11,13 +11,16 @@ from typing import TypeVar
 from lilong_gateway.errors import StoreDamagedError, StoreError, StoreReplacedError
 from lilong_gateway.logs import pairs
 from lilong_gateway.store import reader, upkeep, writer
-from lilong_gateway.store.damage import aside_count, set_aside
-from lilong_gateway.store.database import Database, translated
+from lilong_gateway.store.damage import aside_count, complete, replace
+from lilong_gateway.store.database import Database
+from lilong_gateway.store.folder import make_folder
 from lilong_gateway.store.lock import FolderLock
 from lilong_gateway.store.records import Committed, Entry, Known, Row, Summary
-from lilong_gateway.store.salvage import salvage
 
 T = TypeVar("T")
+_SPARED = 30
+"""Calls that fail at once after a damaged file could not be replaced: each try writes much."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,6 +34,8 @@ class Store:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._database: Database | None = None
         self._lock: FolderLock | None = None
+        self._spared = 0
+        self._failure = StoreError()
 
     async def open(self) -> str:
         """Create the folder and open the file; return the store id."""
@@ -110,10 +115,10 @@ class Store:
     def _opened(self) -> Database:
         if self._database is not None:
             return self._database
-        with translated(self.file):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.file.parent)
         if self._lock is None:
             self._lock = FolderLock(self.file.parent)
+        complete(self.file)
         try:
             self._database = Database(self.file)
         except StoreDamagedError as error:
@@ -121,17 +126,19 @@ class Store:
         return self._database
 
     def _begin_anew(self, error: StoreDamagedError) -> Database:
-        aside = set_aside(self.file)
+        if self._spared:
+            self._spared -= 1
+            raise self._failure
+        try:
+            aside, saved = replace(self.file)
+        except StoreError as failure:
+            self._spared, self._failure = _SPARED, failure
+            raise
         self.losses += 1
         database = self._database = Database(self.file)
         fields = {"error": error, "aside": aside, "store": database.store_id}
-        try:
-            saved = salvage(aside, database)
-        except StoreError as failure:
-            _LOG.exception("store damaged %s", pairs(**fields, salvage=failure))
-        else:
-            fields |= {"salvaged": saved.taken, "unreadable": saved.unreadable}
-            _LOG.error("store damaged %s", pairs(**fields))
+        fields |= {"salvaged": saved.taken, "unreadable": saved.unreadable}
+        _LOG.error("store damaged %s", pairs(**fields))
         return database
 
     def _shut(self) -> None:

@@ -6,6 +6,7 @@ RESTAMPED = "restamped"
 """The time of their boot is known."""
 BOUNDED = "bounded"
 """Not later than what is given; the true time is lost."""
+DATED = (RESTAMPED, BOUNDED)
 PENDING = "pending"
 """Nothing to go by yet, as the gateway's own clock is not set."""
 

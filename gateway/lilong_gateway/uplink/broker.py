@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -24,8 +24,9 @@ _FAILURE = 128
 """From here on a reason code is a refusal (MQTT 5 section 2.4); 128 in MQTT 3.1.1 too."""
 _TYPES = {"senml+cbor": "application/senml+cbor", "senml+json": "application/senml+json"}
 _GOODBYE_S = 2.0
-_RECEIVED_KEPT = 1000
-"""Against a broker that floods us: further messages are dropped; receipts come again."""
+_RECEIVED_KEPT = 256
+_RECEIVED_BYTES = 65_536
+"""Against a broker that floods us: what is more or longer is dropped; receipts come again."""
 
 
 class _Client(aiomqtt.Client):
@@ -53,6 +54,8 @@ class _Client(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
+        if self._connected.cancelled():  # nobody waits any more: we are stopping
+            return
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError("hung up before it answered"))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
@@ -68,6 +71,10 @@ class _Client(aiomqtt.Client):
         if reason_code.is_failure:
             self.refusal = UplinkRefusedError(f"the broker refuses what is sent: {reason_code}")
         super()._on_publish(client, userdata, mid, reason_code, properties)
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        if len(message.payload) <= _RECEIVED_BYTES:
+            super()._on_message(client, userdata, message)
 
     async def hang_up(self) -> None:
         """Close the socket, whatever state the connection is in."""
@@ -207,6 +214,9 @@ class _translated:  # noqa: N801 - reads as a verb
 
 
 def _ours(error: Exception) -> UplinkError:
+    before = error.__context__
+    if isinstance(before, OSError) and not isinstance(before, TimeoutError):
+        return UplinkLostError(str(error), reached=False)
     if isinstance(error, aiomqtt.exceptions.MqttConnectError):
         code = _code(error.rc)
         if code in _WRONG_VERSION:

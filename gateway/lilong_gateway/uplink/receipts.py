@@ -2,12 +2,15 @@
 
 import json
 
-_RANGES = 10_000
-"""Ranges of one receipt; against a sender gone mad."""
+_BYTES = 65_536
+_RANGES = 1000
+"""Of one receipt; against a sender gone mad. What is left out comes again."""
 
 
 def parse_receipt(payload: bytes, store_id: str) -> list[tuple[int, int]] | None:
     """Return the closed ranges of positions; [] for another store, None for anything else."""
+    if len(payload) > _BYTES:
+        return None
     try:
         receipt = json.loads(payload)
         store, positions = receipt["store"], receipt["positions"]

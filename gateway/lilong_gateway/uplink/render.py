@@ -20,6 +20,7 @@ class Counters:
     withheld: int = 0
     undescribed: int = 0
     undecodable: int = 0
+    undatable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Renderer:
 
     def publication(self, row: Row, store_id: str) -> Publication | None:
         """Return the message of a batch; None, counted, when nothing of it may or can go."""
+        if not row.item:
+            self.counters.undecodable += 1
+            return None
         if row.descriptor is None:
             self.counters.undescribed += 1
             return None
@@ -52,6 +56,9 @@ class Renderer:
             return None
         if telemetry is None:
             self.counters.withheld += 1
+            return None
+        if not senml.is_datable(telemetry):
+            self.counters.undatable += 1
             return None
         payload = self._encode(senml.records(telemetry))
         return Publication(f"{self._topic}/telemetry/{row.slot.eui.hex()}", payload)

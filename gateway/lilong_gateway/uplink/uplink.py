@@ -135,7 +135,7 @@ class Uplink:
         if self._config.uplink.version != "auto":
             return False
         told = isinstance(error, UplinkRefusedError) and error.version
-        unheard = isinstance(error, UplinkLostError) and not self._was_connected
+        unheard = isinstance(error, UplinkLostError) and error.reached and not self._was_connected
         if told or unheard:
             self._version = _OTHER[self._version]
         return told

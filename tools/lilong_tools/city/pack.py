@@ -12,9 +12,14 @@ from typing import NoReturn
 
 import cbor2
 
-SIZE_LIMIT = 256 * 1024
+SIZE_LIMIT = 1 << 20
+"""Above the 4096 readings of a batch with the longest names, units and numbers in JSON."""
 RECORD_LIMIT = 8192
 _PLACES = 40
+_ABSOLUTE_S = 1 << 28
+_YEAR_10000_S = 253_402_300_800
+_SHOWN = 60
+_LONG_BITS = 256
 
 _LABELS: Mapping[int, str] = {
     -1: "bver",
@@ -124,28 +129,35 @@ def _key(key: object) -> str:
         return key
     if isinstance(key, int) and key in _LABELS:
         return _LABELS[key]
-    raise PackError(f"label {key!r} is not one of RFC 8428")
+    raise PackError(f"label {_shown(key)} is not one of RFC 8428")
 
 
 def _text(head: Mapping[str, object], key: str, form: re.Pattern[str]) -> re.Match[str]:
     value = head.get(key)
     match = form.match(value) if isinstance(value, str) else None
     if match is None:
-        raise PackError(f"{key} is {value!r}")
+        raise PackError(f"{key} is {_shown(value)}")
     return match
+
+
+def _shown(value: object) -> str:
+    """Quote a foreign value: in ASCII, of a bounded length."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _LONG_BITS:
+        return "a very long number"
+    return ascii(value)[:_SHOWN]
 
 
 def _position(head: Mapping[str, object]) -> int:
     value = head.get("pos")
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise PackError(f"pos is {value!r}")
+        raise PackError(f"pos is {_shown(value)}")
     return value
 
 
 def _quality(head: Mapping[str, object]) -> str:
     value = head.get("tq")
     if not isinstance(value, str) or value not in _QUALITIES:
-        raise PackError(f"tq is {value!r}")
+        raise PackError(f"tq is {_shown(value)}")
     return value
 
 
@@ -154,7 +166,7 @@ def _resolve(entries: list[dict[str, object]]) -> tuple[Record, ...]:
     base: dict[str, object] = {}
     records = []
     for entry in entries:
-        base.update({key: value for key, value in entry.items() if key[0] == "b"})
+        base.update({key: value for key, value in entry.items() if key.startswith("b")})
         if "v" in entry or "vb" in entry:
             records.append(_record(base, entry))
     return tuple(records)
@@ -163,10 +175,10 @@ def _resolve(entries: list[dict[str, object]]) -> tuple[Record, ...]:
 def _record(base: Mapping[str, object], entry: Mapping[str, object]) -> Record:
     name, unit = entry.get("n", ""), entry.get("u", base.get("bu", ""))
     if not isinstance(name, str) or not isinstance(unit, str) or not name:
-        raise PackError(f"name {name!r}, unit {unit!r}")
+        raise PackError(f"name {_shown(name)}, unit {_shown(unit)}")
     time = _number(base.get("bt", 0)) + _number(entry.get("t", 0))
-    if time < 2**28:
-        raise PackError(f"{name} has no absolute time (RFC 8428 4.5.3)")
+    if not _ABSOLUTE_S <= time < _YEAR_10000_S:
+        raise PackError(f"{_shown(name)} has no absolute time (RFC 8428 4.5.3), or no date")
     if "vb" in entry:
         return Record(name, unit, time, Decimal(entry["vb"] is True))
     value = _number(entry["v"])
@@ -175,9 +187,11 @@ def _record(base: Mapping[str, object], entry: Mapping[str, object]) -> Record:
 
 def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise PackError(f"{value!r} is not a number")
+        raise PackError(f"{_shown(value)} is not a number")
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:
+        raise PackError("a number of a senseless size")
     number = Decimal(value)
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > _PLACES or number.adjusted() > _PLACES:
-        raise PackError(f"{value!r} is not a number of sensible size")
+        raise PackError(f"{_shown(value)} is not a number of sensible size")
     return number

@@ -1,4 +1,6 @@
-"""The receiver's MQTT side: a session that the broker remembers, receipts after the commit.
+"""The receiver's MQTT side: a session that the broker remembers, all answers after the commit.
+
+What is not committed is not acknowledged to the broker either: it keeps it for the next visit.
 
 The only importer of aiomqtt in the tools.
 """
@@ -19,12 +21,30 @@ from lilong_tools.city.store import Arrival, CityStore, StoreError
 
 _GROUP = 512
 _QUEUE = 20_000
+_IN_FLIGHT = 1024
+"""Messages that a broker of MQTT 5 may send before we have committed the first of them."""
+_AGAIN_S = 1.0
 _KEEPALIVE_S = 10
 _TIMEOUT_S = 10.0
 _GOODBYE_S = 2.0
 _SESSION_EXPIRY_S = 7 * 86400
 _FIRST_RETRY_S = 0.2
 _LAST_RETRY_S = 5.0
+
+
+_Received = tuple[aiomqtt.Message, Arrival]
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt, which acknowledges a message only when told to."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - passed on as it is
+        super().__init__(*given, **named)
+        self._client.manual_ack_set(on=True)
+
+    def acknowledge(self, message: aiomqtt.Message) -> None:
+        """Let the broker forget it."""
+        self._client.ack(message.mid, message.qos)
 
 
 class Receiver:
@@ -84,13 +104,13 @@ class Receiver:
             self._version, self._other = self._other, self._version
             self._retry_s = _FIRST_RETRY_S
             self._log.info("connected to %s, MQTT %s", self._broker, version.name)
-            arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUE)
+            arrivals: asyncio.Queue[_Received] = asyncio.Queue(_GROUP)
             # Two tasks: only the one that waits for messages learns at once of a lost connection.
             async with asyncio.TaskGroup() as work:
                 work.create_task(self._collect(client, arrivals))
                 work.create_task(self._settle(client, arrivals))
 
-    def _client(self, version: aiomqtt.ProtocolVersion) -> aiomqtt.Client:
+    def _client(self, version: aiomqtt.ProtocolVersion) -> _Client:
         """Make a client whose session the broker keeps."""
         if version is aiomqtt.ProtocolVersion.V5:
             return self._plain_client(version, _TIMEOUT_S, clean_start=False, properties=_expiry())
@@ -101,8 +121,8 @@ class Receiver:
         version: aiomqtt.ProtocolVersion,
         timeout_s: float,
         **session: Any,  # noqa: ANN401 - passed on as it is
-    ) -> aiomqtt.Client:
-        return aiomqtt.Client(
+    ) -> _Client:
+        return _Client(
             self._broker.host,
             self._broker.port,
             identifier=f"lilong-city-{self._store.identity}",
@@ -113,28 +133,35 @@ class Receiver:
             **session,
         )
 
-    async def _collect(self, client: aiomqtt.Client, arrivals: asyncio.Queue[Arrival]) -> None:
+    async def _collect(self, client: _Client, arrivals: asyncio.Queue[_Received]) -> None:
         async for message in client.messages:
             self.last_arrival_s = time.monotonic()
-            await arrivals.put(_arrival(message))
+            await arrivals.put((message, _arrival(message)))
 
-    async def _settle(self, client: aiomqtt.Client, arrivals: asyncio.Queue[Arrival]) -> None:
+    async def _settle(self, client: _Client, arrivals: asyncio.Queue[_Received]) -> None:
         await client.subscribe(f"{self._prefix}/{self._site}/+/telemetry/+", qos=1)
         while True:
             group = [await arrivals.get()]
             while len(group) < _GROUP and not arrivals.empty():
                 group.append(arrivals.get_nowait())
-            for receipt in receipts_of(await self._commit(group)):
+            held = await self._commit([arrival for _, arrival in group])
+            for message, _ in group:
+                client.acknowledge(message)
+            for receipt in receipts_of(held):
                 await client.publish(receipt.topic(self._prefix), receipt.payload(), qos=1)
 
     async def _commit(self, group: list[Arrival]) -> list[Held]:
-        """Commit; what could not be gets no receipt, and its gateway sends it again."""
+        """Commit, however often it takes; meanwhile the broker keeps the rest."""
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._writer, self._store.commit, group)
-        except StoreError as error:
-            self._log.warning("%d messages not stored (%s); no receipt sent", len(group), error)
-            return []
+        told = ""
+        while True:
+            try:
+                return await loop.run_in_executor(self._writer, self._store.commit, group)
+            except StoreError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.warning("nothing can be stored (%s); trying again", error)
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _arrival(message: aiomqtt.Message) -> Arrival:
@@ -146,4 +173,5 @@ def _arrival(message: aiomqtt.Message) -> Arrival:
 def _expiry() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+    properties.ReceiveMaximum = _IN_FLIGHT
     return properties
