@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 TYPINGS := $(VENV)/typings/ready
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
-.PHONY: setup demo test lint types format lock clean again
+.PHONY: setup demo test fuzz chaos lint types format lock clean again
 
 setup: $(READY)
 
@@ -50,6 +50,19 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	@echo "Running the demo; Ctrl-C ends it."
 	@exec $(VENV)/bin/lilong demo $(ARGS)
+
+# A long campaign of hostile bytes against both ends: make fuzz SECONDS=600
+SECONDS ?= 60
+fuzz: setup
+	@echo "Attacking both ends of the wire for $(SECONDS) s."
+	@$(PYTHON) protocol/tests/fuzz.py --seconds $(SECONDS)
+
+# Kills, pulls and noise at random on a whole street: make chaos SECONDS=600 SEED=2
+SEED ?= 1
+chaos: setup
+	@echo "Breaking a street for $(SECONDS) s, seed $(SEED)."
+	@LILONG_SURVIVAL_S=$(SECONDS) LILONG_SURVIVAL_SEED=$(SEED) \
+		$(PYTHON) -m pytest -s tools/tests/test_survival.py -k whatever
 
 # Tests that need what is not to be had here are skipped, each with its reason.
 test: setup

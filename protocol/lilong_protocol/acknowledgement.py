@@ -34,13 +34,15 @@ def pack_acknowledgements(entries: "list[Acknowledgement]") -> bytes:
 
 
 def parse_acknowledgements(plaintext: bytes) -> "list[Acknowledgement]":
-    """Return the entries; DecodeError when a number is missing or out of range."""
+    """Return one to four entries; DecodeError for a missing or wrong number or a stream twice."""
     fields: list[Any] = cbor.decode_sequence(plaintext)
-    if len(fields) % 4 or len(fields) > 4 * STREAMS:
+    if not fields or len(fields) % 4 or len(fields) > 4 * STREAMS:
         raise DecodeError("an ACK of " + str(len(fields)) + " fields")
     limits = (STREAMS, (1 << 32) + 1, 1 << BITMAP_BITS, 256)
     for index, value in enumerate(fields):
         if type(value) is not int or not 0 <= value < limits[index % 4]:
             raise DecodeError("an ACK with a wrong number")
     starts = range(0, len(fields), 4)
+    if len(set(fields[::4])) != len(starts):
+        raise DecodeError("an ACK with a stream twice")
     return [Acknowledgement(*fields[start : start + 4]) for start in starts]

@@ -10,6 +10,8 @@ NODE_ID = b"\x00"
 GATEWAY_ID = b"\x01"
 # RFC 8613 leaves the limit to the AEAD; 2**20 frames keep the forgery bound of an 8-byte tag.
 FRAME_LIMIT = 1048576
+# An 8-byte tag is safe only while forgeries are few (RFC 9147 section 4.5.3 on CCM_8).
+FORGERY_LIMIT = 1024
 _NEVER = const(-1)
 
 
@@ -28,6 +30,8 @@ class FrameCipher:
         self._sealer = Aead(self._key(secret, salt, id_context, ours))
         self._opener = Aead(self._key(secret, salt, id_context, theirs))
         self.sent = 0
+        self.forged = 0
+        """Frames whose tag was wrong; a session ends at FORGERY_LIMIT."""
         self._last_received: int = _NEVER
 
     def seal(
@@ -42,12 +46,18 @@ class FrameCipher:
         return head + self._sealer.seal(nonce, plaintext, head)
 
     def open(self, header: Header, frame: bytes, clear_bytes: int = 0) -> bytes:
-        """Return their plaintext; AuthenticationError for a forged or repeated frame."""
+        """Return their plaintext; AuthenticationError for a forged, repeated or late frame."""
         if header.counter <= self._last_received:
             raise AuthenticationError("a repeated counter")
         start = HEADER_BYTES + clear_bytes
         nonce = schedule.nonce(self._iv, self._theirs, header.counter)
-        plaintext = self._opener.open(nonce, frame[start:], frame[:start])
+        try:
+            plaintext = self._opener.open(nonce, frame[start:], frame[:start])
+        except AuthenticationError:
+            self.forged += 1
+            raise
+        if header.counter >= FRAME_LIMIT:
+            raise AuthenticationError("a counter past the limit")
         self._last_received = header.counter
         return plaintext
 

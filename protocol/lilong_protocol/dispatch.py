@@ -1,7 +1,8 @@
 """The four streams of an outbox in strict priority: what to send next, what was acknowledged."""
 
+from lilong_protocol.errors import DecodeError
 from lilong_protocol.frame import STREAMS
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 from lilong_protocol.round_trip import RoundTrip
 from lilong_protocol.sender import Sender
 
@@ -28,32 +29,49 @@ if TYPE_CHECKING:
             """Take note that all below next is durable; next may be beyond what is held."""
 
 
+# A gateway may know of batches whose files the node has lost, but not of very many.
+_AHEAD = const(65536)
+_OVERFLOW_MS = const(400)
+
+
 class Dispatch:
     """One sender for each stream over one outbox and one measured round trip."""
 
     def __init__(self, outbox: "Outbox") -> None:
         self._outbox = outbox
+        self._began_ms = 0
         self.round_trip = RoundTrip()
         self._senders = [Sender(self.round_trip) for _ in range(STREAMS)]
 
-    def begin(self, stream: int, durable: int, told_first: int) -> None:
+    def check(self, durable: "list[int]") -> None:
+        """DecodeError for positions that would use up the numbers of this epoch, for good."""
+        for stream in range(STREAMS):
+            if durable[stream] > self._outbox.next(stream) + _AHEAD:
+                raise DecodeError("a position far ahead of stream " + str(stream))
+
+    def begin(self, durable: "list[int]", told_first: "list[int]", now_ms: int) -> None:
         """Start a session: the gateway holds all below durable and was told of told_first."""
-        self._outbox.acknowledged(stream, durable)
-        self._senders[stream].begin(max(durable, told_first))
+        self._began_ms = now_ms
+        for stream, sender in enumerate(self._senders):
+            self._outbox.acknowledged(stream, durable[stream])
+            sender.begin(max(durable[stream], told_first[stream]))
 
     def due(self, now_ms: int) -> "tuple[int, int] | None":
         """Return (stream, sequence number) to send now, the most urgent stream first."""
         for stream, sender in enumerate(self._senders):
-            seq = sender.due(self._outbox.next(stream), now_ms)
+            seq = sender.due(self._outbox.next(stream), now_ms, self._outbox.first(stream))
             if seq is not None:
                 return stream, seq
         return None
 
     def due_ms(self, now_ms: int) -> "int | None":
         """Return the milliseconds until something falls due, None when nothing will by itself."""
+        outbox = self._outbox
         soonest_ms = None
+        if self._gave_way() is not None:
+            soonest_ms = max(0, self._began_ms + _OVERFLOW_MS - now_ms)
         for stream, sender in enumerate(self._senders):
-            wait_ms = sender.due_ms(self._outbox.next(stream), now_ms)
+            wait_ms = sender.due_ms(outbox.next(stream), now_ms, outbox.first(stream))
             if wait_ms is not None and (soonest_ms is None or wait_ms < soonest_ms):
                 soonest_ms = wait_ms
         return soonest_ms
@@ -62,20 +80,30 @@ class Dispatch:
         """Note that a batch went out; False when it was tried too often."""
         return self._senders[stream].sent(seq, now_ms)
 
-    def acknowledge(self, entry: "Acknowledgement", now_ms: int) -> bool:
-        """Take an acknowledgement; True when it let go of something."""
-        end = self._outbox.next(entry.stream)
-        if not self._senders[entry.stream].acknowledge(entry, end, now_ms):
-            return False
-        self._outbox.acknowledged(entry.stream, entry.next)
-        return True
+    def acknowledge(self, entry: "Acknowledgement", now_ms: int) -> "int | None":
+        """Take an acknowledgement; return below what it let go of something, or None."""
+        sender = self._senders[entry.stream]
+        if not sender.acknowledge(entry, self._outbox.next(entry.stream), now_ms):
+            return None
+        self._outbox.acknowledged(entry.stream, sender.base)
+        return sender.base
 
-    def overflowed(self) -> bool:
-        """Whether batches gave way to newer ones before the gateway had them."""
+    def overflowed(self, due: "tuple[int, int] | None", now_ms: int) -> bool:
+        """Whether batches gave way to newer ones before the gateway had them, and it is told now.
+
+        It is told by a new session. What is more urgent than the stream goes first, and sessions
+        do not follow each other so closely that nothing else gets through.
+        """
+        stream = self._gave_way()
+        if stream is None or now_ms - self._began_ms < _OVERFLOW_MS:
+            return False
+        return due is None or due[0] >= stream
+
+    def _gave_way(self) -> "int | None":
         for stream, sender in enumerate(self._senders):
             if sender.window and sender.base < self._outbox.first(stream):
-                return True
-        return False
+                return stream
+        return None
 
     def idle(self) -> bool:
         """Whether everything in the outbox has been acknowledged."""

@@ -5,18 +5,21 @@
     GREETED    accept() by the driver                           WELCOMED
     WELCOMED   an authentic DESCRIBE (the node is fresh)        DESCRIBED
     DESCRIBED  described() by the driver                        OPEN
-    OPEN       too many frames that do not authenticate         SILENT
+    OPEN       too many frames that do not authenticate,
+               the keys are used up                             SILENT
 
-A HELLO may come at any time. It prepares a successor beside the session in force, and only its
+A HELLO may come at any time. It prepares a candidate beside the session in force, and only its
 DESCRIBE, which nobody can replay, replaces that session. Everything that changes the state of
 this end is in this file.
 """
 
 from lilong_protocol import cbor, events, frame, handshake
 from lilong_protocol.acknowledgement import MAX_WINDOW, pack_acknowledgements
+from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
 from lilong_protocol.description import parse_description
 from lilong_protocol.errors import AuthenticationError, DecodeError
-from lilong_protocol.node_streams import NodeStreams
+from lilong_protocol.fields import ranged
+from lilong_protocol.node_streams import Candidates, NodeStreams
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
     from lilong_protocol.events import Event
     from lilong_protocol.receiver import Receiver
 
-# An 8-byte tag is safe only while forgeries are few (RFC 9147 section 4.5.3 on CCM_8).
-_FORGERY_LIMIT = const(1024)
 _HINT_MS = const(1000)
+_MAX_TIME_MS = (1 << 48) - 1
+_SEALED = (frame.DATA, frame.TIME, frame.DESCRIBE)
 
 
 class GatewaySession:
@@ -46,10 +49,8 @@ class GatewaySession:
         self._random = random
         self._window = window
         self.counters = {"undecodable": 0, "unauthentic": 0, "refused": 0, "repeated": 0}
-        self._greeted: tuple[handshake.Hello, bytes] | None = None
-        self._successor: NodeStreams | None = None
+        self._candidates = Candidates()
         self._session: NodeStreams | None = None
-        self._welcome: bytes | None = None
         self._hint = False
         self._hint_ms: int | None = None
         self._events: list[Event] = []
@@ -65,7 +66,7 @@ class GatewaySession:
             header = frame.parse_header(data)
             if header.kind == frame.HELLO:
                 self._take_hello(data)
-            elif header.kind != frame.RESET:
+            elif header.kind in _SEALED:
                 self._take_sealed(header, data, now_ms)
         except DecodeError:
             self.counters["undecodable"] += 1
@@ -86,23 +87,20 @@ class GatewaySession:
     ) -> None:
         """Answer a HELLO: next is what the store holds of each stream, time_ms the time at now_ms.
 
-        Ignored when a newer HELLO has arrived meanwhile.
+        Ignored when a newer HELLO of the same boot was answered meanwhile.
         """
-        if self._greeted is None or self._greeted[0] is not hello:
-            return
-        data = self._greeted[1]
-        self._greeted = None
         key = self._keys(hello.eui)
-        if key is None:
+        if key is None or self._candidates.outdate(hello):
             return
         clear = handshake.welcome_clear(self._random(handshake.RANDOM_BYTES))
         head = handshake.welcome_header() + clear
-        cipher = handshake.session_cipher(key, data, head, node=False)
+        cipher = handshake.session_cipher(key, hello.frame, head, node=False)
         welcome = handshake.Welcome(time_ms, next, descriptor_known=descriptor_known)
-        self._welcome = cipher.seal(frame.WELCOME, welcome.pack(), clear=clear)
-        self._successor = NodeStreams(hello, cipher, next)
+        candidate = NodeStreams(hello, cipher, next)
+        candidate.welcome = cipher.seal(frame.WELCOME, welcome.pack(), clear=clear)
         if time_ms is not None:
-            self._successor.clock_ms = time_ms - now_ms
+            candidate.clock_ms = time_ms - now_ms
+        self._candidates.add(candidate)
 
     def described(self) -> None:
         """Note that the node's description is stored: batches may come."""
@@ -143,12 +141,15 @@ class GatewaySession:
 
     def poll(self, now_ms: int) -> "bytes | None":
         """Return the next frame for the line, or None when nothing is due."""
-        if self._welcome is not None:
-            data = self._welcome
-            self._welcome = None
-            return data
-        if self._session is not None and self._session.open:
-            return self._poll_session(self._session)
+        welcome = self._candidates.take_welcome()
+        if welcome is not None:
+            return welcome
+        session = self._session
+        if session is not None and session.cipher.sent >= FRAME_LIMIT:
+            # The RESET below makes the node say HELLO; the event waits for the next receive.
+            self._end(session, "the keys are used up")
+        elif session is not None and session.open:
+            return self._poll_session(session)
         if self._hint:
             self._hint = False
             self._hint_ms = now_ms
@@ -170,15 +171,17 @@ class GatewaySession:
         except DecodeError as error:
             self._refuse(str(error), eui)
         else:
-            self._greeted = (hello, data)
-            self._events.append(events.HelloReceived(hello))
+            if self._candidates.outdate(hello):
+                self.counters["repeated"] += 1
+            else:
+                self._events.append(events.HelloReceived(hello))
 
     def _refuse(self, reason: str, eui: bytes) -> None:
         self.counters["refused"] += 1
         self._events.append(events.Refused(reason, eui))
 
     def _take_sealed(self, header: frame.Header, data: bytes, now_ms: int) -> None:
-        if header.kind == frame.DESCRIBE and self._opens_successor(header, data):
+        if header.kind == frame.DESCRIBE and self._opens_candidate(header, data):
             return
         if self._session is None:
             self._hint_if_idle(now_ms)
@@ -186,24 +189,17 @@ class GatewaySession:
             plaintext = self._session.cipher.open(header, data)
             self._take_opened(self._session, header, plaintext, now_ms)
 
-    def _opens_successor(self, header: frame.Header, data: bytes) -> bool:
-        """Whether this is the DESCRIBE that puts the prepared session in force."""
-        successor = self._successor
-        if successor is None:
-            return False
-        try:
-            plaintext = successor.cipher.open(header, data)
-        except AuthenticationError:
-            if self._session is None:
-                raise
+    def _opens_candidate(self, header: frame.Header, data: bytes) -> bool:
+        """Whether this is the DESCRIBE that puts a prepared session in force."""
+        opened = self._candidates.open(header, data)
+        if opened is None:
             return False
         if self._session is not None:
             self._events.append(events.Closed(self._session.hello.eui, "a new session"))
-        self._session = successor
-        self._successor = None
+        self._session, plaintext = opened
         self._hint = False
-        self._events.append(events.Opened(successor.hello.eui))
-        self._take_describe(successor, plaintext)
+        self._events.append(events.Opened(self._session.hello.eui))
+        self._take_describe(self._session, plaintext)
         return True
 
     def _take_opened(
@@ -214,7 +210,8 @@ class GatewaySession:
         elif header.kind == frame.DESCRIBE:
             self._take_describe(session, plaintext)
         elif header.kind == frame.TIME:
-            asked = cbor.decode(plaintext)
+            asked, _ = cbor.decode_first(plaintext)
+            asked = ranged(asked, 0, _MAX_TIME_MS, "the uptime of a TIME")
             session.answer = cbor.encode_sequence([asked, session.time_ms(now_ms)])
 
     def _take_data(self, session: NodeStreams, stream: int, plaintext: bytes) -> None:
@@ -229,7 +226,10 @@ class GatewaySession:
 
     def _take_describe(self, session: NodeStreams, plaintext: bytes) -> None:
         description = parse_description(plaintext)
-        if not session.open:
+        if not description.follows(session.hello):
+            raise DecodeError("a DESCRIBE that contradicts its HELLO")
+        if not session.told:
+            session.told = True
             self._tell_advanced(session)
         self._events.append(events.Described(session.hello.eui, description))
 
@@ -253,13 +253,13 @@ class GatewaySession:
     def _count_forgery(self) -> None:
         self.counters["unauthentic"] += 1
         session = self._session
-        if session is None:
-            return
-        session.forgeries += 1
-        if session.forgeries >= _FORGERY_LIMIT:
-            self._session = None
-            self._hint = True
-            self._events.append(events.Closed(session.hello.eui, "too many forged frames"))
+        if session is not None and session.cipher.forged >= FORGERY_LIMIT:
+            self._end(session, "too many forged frames")
+
+    def _end(self, session: NodeStreams, reason: str) -> None:
+        self._session = None
+        self._hint = True
+        self._events.append(events.Closed(session.hello.eui, reason))
 
     # What leaves
 

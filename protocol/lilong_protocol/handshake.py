@@ -5,6 +5,7 @@ from lilong_protocol.aead import Aead
 from lilong_protocol.cipher import GATEWAY_ID, NODE_ID, FrameCipher
 from lilong_protocol.description import HASH_BYTES
 from lilong_protocol.errors import AuthenticationError, DecodeError
+from lilong_protocol.fields import text
 from lilong_protocol.frame import (
     HEADER_BYTES,
     HELLO,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RANDOM_BYTES = 8
 EUI_BYTES = 8
+_FIRMWARE_LIMIT = 64
 # After the header: oldest and newest version spoken, EUI-64, the node's random number.
 _EUI_AT = HEADER_BYTES + 2
 _RANDOM_AT = _EUI_AT + EUI_BYTES
@@ -61,6 +63,17 @@ class Hello:
         self.descriptor_hash = descriptor_hash
         self.reset_cause = reset_cause
         self.firmware = firmware
+        self.frame = b""
+        """The frame that this was opened from: the first half of the transcript."""
+
+    def is_outdated_by(self, other: "Hello") -> bool:
+        """Whether the other is of the same boot and was said later, or is this one again.
+
+        A boot's uptime never goes back, so that one of these is a replay.
+        """
+        if self.eui != other.eui or self.boot_id != other.boot_id:
+            return False
+        return self.uptime_ms < other.uptime_ms or self.frame == other.frame
 
     def pack(self, key: bytes, random: bytes) -> bytes:
         """Return the frame: everything clear, followed by a tag under the node's HELLO key."""
@@ -71,10 +84,10 @@ class Hello:
         return head + body + _hello_tag(key, random, head + body)
 
 
-def _hello_tag(key: bytes, random: bytes, text: bytes) -> bytes:
+def _hello_tag(key: bytes, random: bytes, told: bytes) -> bytes:
     """The tag alone, of an empty plaintext: a repeated random number leaks nothing."""
     hello_key = kdf.hkdf(key, b"", b"lilong hello", 16)
-    return Aead(hello_key).seal(random + bytes(5), b"", text)
+    return Aead(hello_key).seal(random + bytes(5), b"", told)
 
 
 def hello_eui(frame: bytes) -> bytes:
@@ -90,6 +103,7 @@ def open_hello(frame: bytes, key: bytes) -> Hello:
     AuthenticationError: not sealed under this key. DecodeError: a version we do not speak,
     or fields that do not follow the specification.
     """
+    eui = hello_eui(frame)
     head = frame[:-TAG_BYTES]
     expected = _hello_tag(key, frame[_RANDOM_AT:_BODY_AT], head)
     if kdf.hmac_sha256(key, expected) != kdf.hmac_sha256(key, frame[-TAG_BYTES:]):
@@ -99,7 +113,9 @@ def open_hello(frame: bytes, key: bytes) -> Hello:
     fields: list[Any] = cbor.decode_sequence(head[_BODY_AT:])
     if len(fields) < 8:
         raise DecodeError("a HELLO with too few fields")
-    return _checked_hello(frame[_EUI_AT:_RANDOM_AT], fields)
+    hello = _checked_hello(eui, fields)
+    hello.frame = frame
+    return hello
 
 
 def _checked_hello(eui: bytes, fields: "list[Any]") -> Hello:
@@ -108,10 +124,11 @@ def _checked_hello(eui: bytes, fields: "list[Any]") -> Hello:
     counts = counts and _is_count(uptime_ms, 1 << 48) and _is_count(cause, 256)
     if not counts or not is_positions(first) or not is_positions(after):
         raise DecodeError("a HELLO with a wrong number")
+    if any(low > high for low, high in zip(first, after)):
+        raise DecodeError("a HELLO that holds less than nothing")
     if type(descriptor_hash) is not bytes or len(descriptor_hash) != HASH_BYTES:
         raise DecodeError("a HELLO with a wrong descriptor hash")
-    if type(firmware) is not str or len(firmware) > 64:
-        raise DecodeError("a HELLO with a wrong firmware name")
+    text(firmware, _FIRMWARE_LIMIT, "the firmware name of a HELLO")
     return Hello(eui, boot_id, epoch, uptime_ms, first, after, descriptor_hash, cause, firmware)
 
 

@@ -9,15 +9,16 @@
     OPEN        a batch or the time was tried too often,
                 the keys are used up or a day old,
                 the outbox overflowed,
-                a RESET while nothing authentic was heard  CLOSED
+                too many frames that do not authenticate   CLOSED
 
-Everything that changes the state of this end is in this file.
+A RESET proves nothing: it brings a HELLO or a question for the time forward, and ends no session
+but one that is still not OPEN after seconds. All that changes this end's state is in this file.
 """
 
-from lilong_protocol import cbor, frame, handshake, kdf
+from lilong_protocol import cbor, frame, handshake
 from lilong_protocol.acknowledgement import parse_acknowledgements
-from lilong_protocol.cipher import FRAME_LIMIT
-from lilong_protocol.description import HASH_BYTES, Description
+from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
+from lilong_protocol.description import Description, descriptor_hash
 from lilong_protocol.dispatch import Dispatch
 from lilong_protocol.errors import DecodeError, ProtocolError
 from lilong_protocol.events import Acknowledged, Lost, Opened, Synchronised
@@ -40,6 +41,7 @@ OPEN = 3
 _HELLO_MIN_MS = const(500)
 _HELLO_MAX_MS = const(8000)
 _SILENT_MS = const(1000)
+_UNDESCRIBED_MS = const(3000)
 _DAY_MS = const(86400000)
 
 
@@ -74,7 +76,7 @@ class NodeSession:
         self._random = random
         self._greeting = greeting
         self._descriptor = descriptor
-        self._hash = kdf.sha256(descriptor)[:HASH_BYTES]
+        self._hash = descriptor_hash(descriptor)
         self.counters = {"undecodable": 0, "unauthentic": 0, "sessions": 0, "lost": 0}
         self.state = CLOSED
         self.boot_epoch_ms: int | None = None
@@ -107,9 +109,9 @@ class NodeSession:
             self.counters["undecodable"] += 1
         except ProtocolError:
             self.counters["unauthentic"] += 1
-        events = self._events
-        self._events = []
-        return events
+            if self._cipher is not None and self._cipher.forged >= FORGERY_LIMIT:
+                self._close("too many forged frames", now_ms)
+        return self.events()
 
     def poll(self, now_ms: int) -> "bytes | None":
         """Return the next frame for the line, or None when nothing is due."""
@@ -146,20 +148,24 @@ class NodeSession:
             self._take_reset(now_ms)
         elif header.kind == frame.WELCOME:
             self._take_welcome(header, data, now_ms)
-        elif self._cipher is not None and self.state >= DESCRIBING:
+        elif self._cipher is not None and header.kind in (frame.ACK, frame.TIME):
             plaintext = self._cipher.open(header, data)
             self._heard_ms = now_ms
             if header.kind == frame.ACK:
                 self._take_acknowledgement(plaintext, now_ms)
-            elif header.kind == frame.TIME and self._clock.answered(plaintext, now_ms):
+            elif self._clock.answered(plaintext, now_ms):
                 self._tell_time()
 
     def _take_reset(self, now_ms: int) -> None:
-        """A hint from nobody in particular: followed only while nothing authentic is heard."""
-        if self.state == GREETING and now_ms - self._hello_ms >= _HELLO_MIN_MS:
-            self._hello_due_ms = now_ms
-        elif self.state >= DESCRIBING and now_ms - self._heard_ms >= _SILENT_MS:
+        """A hint from nobody in particular: whoever sends many of them must not move us much."""
+        silent_ms = now_ms - self._heard_ms
+        if self.state == GREETING:
+            if now_ms - self._hello_ms >= max(_HELLO_MIN_MS, self._hello_wait_ms // 4):
+                self._hello_due_ms = now_ms
+        elif self.state == DESCRIBING and silent_ms >= _UNDESCRIBED_MS:
             self._close("the gateway asks for a new session", now_ms)
+        elif self.state == OPEN and silent_ms >= _SILENT_MS:
+            self._clock.doubt(now_ms)
 
     def _take_welcome(self, header: frame.Header, data: bytes, now_ms: int) -> None:
         if self.state != GREETING:
@@ -168,26 +174,23 @@ class NodeSession:
         cipher = handshake.session_cipher(self._key, self._hello, head, node=True)
         plaintext = cipher.open(header, data, handshake.Welcome.CLEAR_BYTES)
         welcome = handshake.parse_welcome(plaintext)
+        self._dispatch.check(welcome.next)
         self._cipher = cipher
         self.counters["sessions"] += 1
         self._opened_ms = self._heard_ms = now_ms
         self._hello_wait_ms = _HELLO_MIN_MS
-        self._begin_streams(welcome.next)
+        self._dispatch.begin(welcome.next, self._hello_first, now_ms)
+        for stream in range(frame.STREAMS):
+            self._events.append(Acknowledged(stream, welcome.next[stream]))
         self._begin_time(welcome.time_ms, now_ms)
         self._describe_descriptor = not welcome.descriptor_known
         self._describe_tries = 0
         self._describe_due_ms = now_ms
         self.state = DESCRIBING
 
-    def _begin_streams(self, durable: "list[int]") -> None:
-        for stream in range(frame.STREAMS):
-            self._dispatch.begin(stream, durable[stream], self._hello_first[stream])
-            self._events.append(Acknowledged(stream, durable[stream]))
-
     def _begin_time(self, gateway_ms: "int | None", now_ms: int) -> None:
         self._clock = TimeExchange(now_ms)
-        if gateway_ms is not None:
-            self._clock.measured(self._hello_ms, gateway_ms, now_ms)
+        if gateway_ms is not None and self._clock.measured(self._hello_ms, gateway_ms, now_ms):
             self._tell_time()
 
     def _take_acknowledgement(self, plaintext: bytes, now_ms: int) -> None:
@@ -196,8 +199,9 @@ class NodeSession:
             self.state = OPEN
             self._events.append(Opened(self._eui))
         for entry in entries:
-            if self._dispatch.acknowledge(entry, now_ms):
-                self._events.append(Acknowledged(entry.stream, entry.next))
+            after = self._dispatch.acknowledge(entry, now_ms)
+            if after is not None:
+                self._events.append(Acknowledged(entry.stream, after))
 
     def _tell_time(self) -> None:
         """Pass a new offset on; the first of a boot stays the one its own readings refer to."""
@@ -245,9 +249,8 @@ class NodeSession:
             self._close("no answer to DESCRIBE", now_ms)
             return None
         self._describe_tries += 1
-        self._describe_due_ms = (
-            now_ms + self._dispatch.round_trip.timeout_ms * self._describe_tries
-        )
+        wait_ms = self._dispatch.round_trip.timeout_ms * self._describe_tries
+        self._describe_due_ms = now_ms + wait_ms
         descriptor = self._descriptor if self._describe_descriptor else None
         description = Description(
             self._greeting.boot_id,
@@ -267,10 +270,11 @@ class NodeSession:
         return self._seal(frame.TIME, self._clock.ask(now_ms), frame.CONTROL_STREAM)
 
     def _poll_data(self, now_ms: int) -> "bytes | None":
-        if self._dispatch.overflowed():
+        due = self._dispatch.due(now_ms)
+        if self._dispatch.overflowed(due, now_ms):
             # Batches gave way to newer ones: only a HELLO tells the gateway so.
             self._close("the outbox overflowed", now_ms)
-        due = self._dispatch.due(now_ms) if self.state == OPEN else None
+            return None
         if due is None:
             return None
         stream, seq = due

@@ -15,12 +15,15 @@ class Receiver:
         self._pending: set[int] = set()
 
     def accept(self, seq: int) -> bool:
-        """Whether seq is new and in the window; a repeated one makes an acknowledgement due."""
-        if seq < self.next or seq in self._stored:
-            self.due = True
+        """Whether seq is new and in the window; if not, the sender is told where we stand.
+
+        Of what is on its way to the disk it will be told by and by.
+        """
+        if seq in self._pending and self.window:
             return False
-        if seq > self.next + BITMAP_BITS or seq in self._pending or not self.window:
-            self.due = self.due or not self.window
+        known = seq < self.next or seq in self._stored
+        if known or seq > self.next + BITMAP_BITS or not self.window:
+            self.due = True
             return False
         self._pending.add(seq)
         return True
@@ -49,7 +52,9 @@ class Receiver:
         self.due = False
         bitmap = 0
         for seq in self._stored:
-            bitmap |= 1 << (seq - self.next - 1)
+            bit = seq - self.next - 1
+            if bit < BITMAP_BITS:
+                bitmap |= 1 << bit
         return Acknowledgement(self.stream, self.next, bitmap, self.window)
 
     def _move(self) -> None:

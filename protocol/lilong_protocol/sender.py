@@ -1,6 +1,6 @@
 """The sending half of a stream: a window over batches that are kept until they are durable."""
 
-from lilong_protocol.acknowledgement import BITMAP_BITS, MAX_WINDOW
+from lilong_protocol.acknowledgement import MAX_WINDOW
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -22,38 +22,43 @@ class Sender:
         self._round_trip = round_trip
         self._sent_ms: list[int] = [_UNSENT] * MAX_WINDOW
         self._tries = [0] * MAX_WINDOW
+        self._order = [0] * MAX_WINDOW
+        self._count = 0
         self._held = 0
         self._probe_ms: int = _UNSENT
+        self._end = 0
         self.base = 0
         self.window = MAX_WINDOW
 
     def begin(self, base: int) -> None:
         """Start a session: everything from base on is to be sent, whatever was sent before."""
-        self.base = base
+        self.base = self._end = base
+        self._count = 0
         self.window = MAX_WINDOW
         self._held = 0
         self._probe_ms = _UNSENT
         for slot in range(MAX_WINDOW):
             self._clear(slot)
 
-    def due(self, end: int, now_ms: int) -> "int | None":
-        """Return the sequence number below end to send now, or None."""
+    def due(self, end: int, now_ms: int, first: int = 0) -> "int | None":
+        """Return the sequence number in first..end-1 to send now, or None."""
+        first = max(first, self.base)
         if self.window == 0:
             waited = self._probe_ms == _UNSENT or now_ms - self._probe_ms >= PROBE_MS
-            return self.base if self.base < end and waited else None
-        for seq in range(self.base, min(end, self.base + self.window)):
+            return first if first < end and waited else None
+        for seq in range(first, min(end, self.base + self.window)):
             if self._is_due(seq, now_ms):
                 return seq
         return None
 
-    def due_ms(self, end: int, now_ms: int) -> "int | None":
+    def due_ms(self, end: int, now_ms: int, first: int = 0) -> "int | None":
         """Return the milliseconds until something falls due, 0 for now, None for nothing sent."""
         if self.base >= end:
             return None
         if self.window == 0:
             return 0 if self._probe_ms == _UNSENT else max(0, self._probe_ms + PROBE_MS - now_ms)
         waits = []
-        for seq in range(self.base, min(end, self.base + self.window)):
+        for seq in range(max(first, self.base), min(end, self.base + self.window)):
             if not self._is_held(seq):
                 sent_ms = self._sent_ms[seq % MAX_WINDOW]
                 wait_ms = sent_ms + self._round_trip.timeout_ms - now_ms
@@ -62,6 +67,7 @@ class Sender:
 
     def sent(self, seq: int, now_ms: int) -> bool:
         """Note that seq went out; False when it was tried too often and the link must be dead."""
+        self._end = max(self._end, seq + 1)
         if self.window == 0:
             self._probe_ms = now_ms
             return True
@@ -69,19 +75,29 @@ class Sender:
         if seq == self.base and self._sent_ms[slot] != _UNSENT:
             self._round_trip.expired()
         self._tries[slot] += 1
+        self._count += 1
+        self._order[slot] = self._count
         self._sent_ms[slot] = now_ms
         return self._tries[slot] <= MAX_TRIES
 
     def acknowledge(self, entry: "Acknowledgement", end: int, now_ms: int) -> bool:
-        """Take an acknowledgement; True when base moved. One of the unsent is ignored."""
+        """Take an acknowledgement; True when base moved.
+
+        One beyond end, the number the next batch will get, is ignored. Of what was not sent in
+        this session nothing is let go, whatever the peer says of it.
+        """
         if entry.next > end or entry.next < self.base:
             return False
-        self._measure(entry.next, now_ms)
-        moved = entry.next > self.base
-        self._advance(entry.next)
+        after = min(entry.next, self._end)
+        held = entry.bitmap & (1 << max(0, self._end - after - 1)) - 1
+        newest = self._newest_arrived(after, held)
+        if newest is not None:
+            self._round_trip.measured(now_ms - self._sent_ms[newest])
+            self._repeat_before(self._order[newest], after, held)
+        moved = after > self.base
+        self._advance(after)
         self.window = min(entry.window, MAX_WINDOW)
-        self._held = entry.bitmap
-        self._repeat_holes()
+        self._held = held
         return moved
 
     def _is_due(self, seq: int, now_ms: int) -> bool:
@@ -92,28 +108,40 @@ class Sender:
 
     def _is_held(self, seq: int) -> bool:
         """Whether the gateway has said that it holds seq, beyond a gap."""
-        bit = seq - self.base - 1
-        return 0 <= bit < BITMAP_BITS and bool(self._held >> bit & 1)
+        return _has_arrived(seq, self.base, self._held)
 
-    def _measure(self, after: int, now_ms: int) -> None:
-        """Measure the round trip on the newest frame that this acknowledges and was sent once."""
-        slot = (after - 1) % MAX_WINDOW
-        inside = self.base < after <= self.base + MAX_WINDOW
-        if inside and self._tries[slot] == 1 and self._sent_ms[slot] != _UNSENT:
-            self._round_trip.measured(now_ms - self._sent_ms[slot])
+    def _newest_arrived(self, after: int, held: int) -> "int | None":
+        """Return the slot sent last, and once (Karn), of those acknowledged for the first time."""
+        newest = None
+        for seq in range(self.base, min(self._end, self.base + MAX_WINDOW)):
+            slot = seq % MAX_WINDOW
+            if self._is_held(seq) or not _has_arrived(seq, after, held):
+                continue
+            once = self._tries[slot] == 1 and self._sent_ms[slot] != _UNSENT
+            if once and (newest is None or self._order[slot] > self._order[newest]):
+                newest = slot
+        return newest
+
+    def _repeat_before(self, order: int, after: int, held: int) -> None:
+        """Make due at once what was sent before something that has arrived, and has not.
+
+        Links keep the order of frames, so that it is lost.
+        """
+        for seq in range(after, min(self._end, self.base + MAX_WINDOW)):
+            slot = seq % MAX_WINDOW
+            if self._order[slot] < order and not _has_arrived(seq, after, held):
+                self._sent_ms[slot] = _UNSENT
 
     def _advance(self, base: int) -> None:
         for seq in range(self.base, min(base, self.base + MAX_WINDOW)):
             self._clear(seq % MAX_WINDOW)
         self.base = base
 
-    def _repeat_holes(self) -> None:
-        """Make what was sent once, before something that has arrived, due at once."""
-        for seq in range(self.base, self.base + MAX_WINDOW):
-            later = self._held >> max(0, seq - self.base)
-            if later and self._tries[seq % MAX_WINDOW] == 1 and not self._is_held(seq):
-                self._sent_ms[seq % MAX_WINDOW] = _UNSENT
-
     def _clear(self, slot: int) -> None:
         self._sent_ms[slot] = _UNSENT
         self._tries[slot] = 0
+
+
+def _has_arrived(seq: int, after: int, held: int) -> bool:
+    """Whether an acknowledgement covers seq: all below `after`, and bit i for after + 1 + i."""
+    return seq < after or (seq > after and bool(held >> seq - after - 1 & 1))

@@ -12,6 +12,7 @@ _QUICK_MS = const(250)
 _USUAL_MS = const(60000)
 _ANSWER_MS = const(4000)
 _TRIES = const(4)
+_DOUBT_MS = const(1000)
 
 
 class TimeExchange:
@@ -42,21 +43,32 @@ class TimeExchange:
         """Whether the gateway has left too many questions without an answer."""
         return self._tries >= _TRIES
 
-    def measured(self, sent_ms: int, gateway_ms: int, received_ms: int) -> None:
+    def measured(self, sent_ms: int, gateway_ms: int, received_ms: int) -> bool:
         """Take one exchange: uptime at sending, the gateway's time, uptime at receiving.
 
-        The gateway answers within the same call, so its two time stamps are one.
+        The gateway answers within the same call, so its two time stamps are one. False for a
+        time so early that the node would have started before 2000: no such start can be told.
         """
         delay_ms = received_ms - sent_ms
-        self._samples.append((delay_ms, gateway_ms + delay_ms // 2 - received_ms))
+        offset_ms = gateway_ms + delay_ms // 2 - received_ms
+        if offset_ms < 0:
+            return False
+        self._samples.append((delay_ms, offset_ms))
         if len(self._samples) > _KEPT:
             self._samples.pop(0)
+        return True
+
+    def doubt(self, now_ms: int) -> None:
+        """Ask at once whether the gateway is there, and wait a second for the answer."""
+        if not self.unanswered:
+            self._tries = _TRIES - 1
+            self.due_ms = now_ms
 
     def ask(self, now_ms: int) -> bytes:
         """Return the plaintext of a TIME frame: our uptime, which the answer repeats."""
         self._tries += 1
         self._sent_ms = now_ms
-        self.due_ms = now_ms + _ANSWER_MS
+        self.due_ms = now_ms + (_DOUBT_MS if self.unanswered else _ANSWER_MS)
         return cbor.encode(now_ms)
 
     def answered(self, plaintext: bytes, now_ms: int) -> bool:
@@ -69,5 +81,4 @@ class TimeExchange:
         self.due_ms = now_ms + (_QUICK_MS if self._answers < _QUICK else _USUAL_MS)
         if type(fields[1]) is not int or not 0 <= fields[1] < 1 << 48:
             return False
-        self.measured(self._sent_ms, fields[1], now_ms)
-        return True
+        return self.measured(self._sent_ms, fields[1], now_ms)

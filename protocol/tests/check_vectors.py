@@ -7,7 +7,7 @@ import binascii
 import json
 import sys
 
-from lilong_protocol import kdf, schedule
+from lilong_protocol import cbor, kdf, schedule
 from lilong_protocol.aead import Aead
 from lilong_protocol.errors import AuthenticationError
 
@@ -111,8 +111,26 @@ def oscore(folder):
     return len(vectors["derivations"])
 
 
+def oscore_protected(folder):
+    """Ciphertexts of RFC 8613 C.4 and C.5: key, nonce, additional data and tag at once."""
+    vectors = load(folder, "rfc8613_oscore.json")
+    secret = octets(vectors["master_secret"])
+    for case in vectors["protected"]:
+        salt, identifier = octets(case["master_salt"]), octets(case["sender_id"])
+        partial_iv = octets(case["partial_iv"])
+        aead = Aead(derived(secret, salt, None, identifier, "Key"))
+        common_iv = derived(secret, salt, None, b"", "IV")
+        nonce = schedule.nonce(common_iv, identifier, int.from_bytes(partial_iv, "big"))
+        external = cbor.encode([1, [10], identifier, partial_iv, b""])
+        aad = cbor.encode(["Encrypt0", b"", external])
+        plaintext, sealed = octets(case["plaintext"]), octets(case["ciphertext"])
+        check(aead.seal(nonce, plaintext, aad) == sealed, "oscore sealed")
+        check(opens(aead, nonce, sealed, aad) == plaintext, "oscore opened")
+    return len(vectors["protected"])
+
+
 def main(folder):
-    for run in (wycheproof_ccm, cose_ccm, wycheproof_kdf, oscore):
+    for run in (wycheproof_ccm, cose_ccm, wycheproof_kdf, oscore, oscore_protected):
         print(run.__name__, run(folder))
 
 

@@ -15,7 +15,7 @@ from lilong_gateway.ingest import Ingest
 from lilong_gateway.store.store import Store
 from lilong_protocol import cbor, events, frame, handshake
 from lilong_protocol.blocks import encode_series
-from lilong_protocol.description import HASH_BYTES, Description
+from lilong_protocol.description import Description, descriptor_hash
 from lilong_protocol.descriptor import Channel, encode_descriptor
 from lilong_protocol.gateway_session import GatewaySession
 from lilong_protocol.serial import FrameReader, wrap
@@ -34,7 +34,7 @@ class _Line:
         self.session = GatewaySession({self.eui: key}.get, os.urandom)
         self.reader = FrameReader()
         descriptor = encode_descriptor(1, [Channel(0, "value", "", -2, 0, 0, "")])
-        digest = bytes(HASH_BYTES)
+        digest = descriptor_hash(descriptor)
         hello = handshake.Hello(self.eui, 1, _EPOCH, 0, [0] * 4, [0] * 4, digest)
         opening = hello.pack(key, os.urandom(handshake.RANDOM_BYTES))
         (greeted,) = self.session.receive(opening, 0)
