@@ -180,7 +180,8 @@ class Station:
             async with asyncio.timeout(_LOOK_S):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            # A line that pauses is no flood: what it says next is heard at once.
+            self._vain_bytes = 0
 
     async def _handle(self, event: events.Event) -> None:
         match event:
