@@ -3,6 +3,7 @@
 from lilong_protocol import cbor
 from lilong_protocol.descriptor import DESCRIPTOR_LIMIT
 from lilong_protocol.errors import DecodeError
+from lilong_protocol.fields import is_count
 from lilong_protocol.kdf import sha256
 from lilong_protocol.portable import TYPE_CHECKING
 
@@ -61,9 +62,9 @@ def parse_description(plaintext: bytes) -> Description:
     if len(fields) < _FIELDS:
         raise DecodeError("a DESCRIBE with too few fields")
     boot_id, epoch_ms, uncertainty_ms, digest, descriptor = fields[:_FIELDS]
-    if not _is_count(boot_id, 1 << 32) or not _is_count(uncertainty_ms, 1 << 48):
+    if not is_count(boot_id, 1 << 32) or not is_count(uncertainty_ms, 1 << 48):
         raise DecodeError("a DESCRIBE with a wrong number")
-    if epoch_ms is not None and not _is_count(epoch_ms, 1 << 48):
+    if epoch_ms is not None and not is_count(epoch_ms, 1 << 48):
         raise DecodeError("a DESCRIBE with a wrong clock")
     if type(digest) is not bytes or len(digest) != HASH_BYTES:
         raise DecodeError("a DESCRIBE with a wrong hash")
@@ -74,7 +75,3 @@ def parse_description(plaintext: bytes) -> Description:
 
 def _is_descriptor(value: "Any") -> bool:
     return type(value) is bytes and len(value) <= DESCRIPTOR_LIMIT
-
-
-def _is_count(value: "Any", limit: int) -> bool:
-    return type(value) is int and 0 <= value < limit

@@ -7,6 +7,11 @@ if TYPE_CHECKING:
     from lilong_protocol.cbor import Item
 
 
+def is_count(value: "Item", limit: int) -> bool:
+    """Whether this is an integer in 0..limit-1."""
+    return type(value) is int and 0 <= value < limit
+
+
 def integer(field: "Item", what: str) -> int:
     """Return the field if it is an integer, and no bool. DecodeError naming `what` otherwise."""
     if isinstance(field, int) and field is not True and field is not False:

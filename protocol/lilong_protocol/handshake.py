@@ -5,7 +5,7 @@ from lilong_protocol.aead import Aead
 from lilong_protocol.cipher import GATEWAY_ID, NODE_ID, FrameCipher
 from lilong_protocol.description import HASH_BYTES
 from lilong_protocol.errors import AuthenticationError, DecodeError
-from lilong_protocol.fields import text
+from lilong_protocol.fields import is_count, text
 from lilong_protocol.frame import (
     HEADER_BYTES,
     HELLO,
@@ -29,10 +29,6 @@ _RANDOM_AT = _EUI_AT + EUI_BYTES
 _BODY_AT = _RANDOM_AT + RANDOM_BYTES
 # After the header of a WELCOME: the chosen version and the gateway's random number.
 _WELCOME_CLEAR = 1 + RANDOM_BYTES
-
-
-def _is_count(value: "Any", limit: int) -> bool:
-    return type(value) is int and 0 <= value < limit
 
 
 class Hello:
@@ -120,8 +116,8 @@ def open_hello(frame: bytes, key: bytes) -> Hello:
 
 def _checked_hello(eui: bytes, fields: "list[Any]") -> Hello:
     boot_id, epoch, uptime_ms, first, after, descriptor_hash, cause, firmware = fields[:8]
-    counts = _is_count(boot_id, 1 << 32) and _is_count(epoch, 1 << 32)
-    counts = counts and _is_count(uptime_ms, 1 << 48) and _is_count(cause, 256)
+    counts = is_count(boot_id, 1 << 32) and is_count(epoch, 1 << 32)
+    counts = counts and is_count(uptime_ms, 1 << 48) and is_count(cause, 256)
     if not counts or not is_positions(first) or not is_positions(after):
         raise DecodeError("a HELLO with a wrong number")
     if any(low > high for low, high in zip(first, after)):
@@ -136,7 +132,7 @@ def is_positions(value: "Any") -> bool:
     """Whether this is a list of four sequence numbers, one for each stream."""
     if type(value) is not list or len(value) != STREAMS:
         return False
-    return all(_is_count(item, (1 << 32) + 1) for item in value)
+    return all(is_count(item, (1 << 32) + 1) for item in value)
 
 
 def session_cipher(key: bytes, hello: bytes, welcome_head: bytes, *, node: bool) -> FrameCipher:
@@ -194,7 +190,7 @@ def parse_welcome(plaintext: bytes) -> Welcome:
     fields: list[Any] = cbor.decode_sequence(plaintext)
     if len(fields) < 3 or type(fields[1]) is not bool or not is_positions(fields[2]):
         raise DecodeError("a WELCOME with wrong fields")
-    if fields[0] is not None and not _is_count(fields[0], 1 << 48):
+    if fields[0] is not None and not is_count(fields[0], 1 << 48):
         raise DecodeError("a WELCOME with a wrong time")
     return Welcome(fields[0], fields[2], descriptor_known=fields[1])
 
