@@ -2,7 +2,7 @@
 
 ProtocolError
 ├── DecodeError          their bytes: not what the specification allows; count it, drop it
-├── AuthenticationError  their bytes: not sealed by a holder of the key; count it, drop it
+├── AuthenticationError  their bytes: not sealed or signed by a holder of the key; count it, drop it
 ├── RangeError           our misuse: the value has no encoding; correct the caller
 └── StateError           our misuse: not allowed now; correct the caller
 """
@@ -17,7 +17,7 @@ class DecodeError(ProtocolError):
 
 
 class AuthenticationError(ProtocolError):
-    """A peer's bytes were not sealed under the key of this session."""
+    """A peer's bytes were not sealed or signed under the key that they must be."""
 
 
 class RangeError(ProtocolError):

@@ -7,7 +7,7 @@ import binascii
 import json
 import sys
 
-from lilong_protocol import cbor, kdf, schedule
+from lilong_protocol import cbor, ed25519, kdf, schedule
 from lilong_protocol.aead import Aead
 from lilong_protocol.errors import AuthenticationError
 
@@ -129,8 +129,33 @@ def oscore_protected(folder):
     return len(vectors["protected"])
 
 
+def verifies(public_key, signature, message):
+    try:
+        ed25519.verify(public_key, signature, message)
+    except AuthenticationError:
+        return False
+    return True
+
+
+def wycheproof_ed25519(folder):
+    count = 0
+    for group, case in groups(folder, "wycheproof_ed25519.json"):
+        count += 1
+        key = octets(group["publicKey"]["pk"])
+        verified = verifies(key, octets(case["sig"]), octets(case["msg"]))
+        check(verified == (case["result"] == "valid"), "ed25519 " + str(case["tcId"]))
+    return count
+
+
 def main(folder):
-    for run in (wycheproof_ccm, cose_ccm, wycheproof_kdf, oscore, oscore_protected):
+    for run in (
+        wycheproof_ccm,
+        cose_ccm,
+        wycheproof_kdf,
+        oscore,
+        oscore_protected,
+        wycheproof_ed25519,
+    ):
         print(run.__name__, run(folder))
 
 

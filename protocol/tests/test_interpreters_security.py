@@ -44,4 +44,5 @@ def test_third_party_vectors_hold_on_both_interpreters(launcher: pathlib.Path | 
         "wycheproof_kdf 257",
         "oscore 3",
         "oscore_protected 2",
+        "wycheproof_ed25519 151",
     ]
