@@ -11,19 +11,22 @@ from lilong_firmware.crash import DUTY_FAILED, CrashNotes, describe
 from lilong_firmware.ending import Ending
 from lilong_firmware.errors import FirmwareError, SettingsError
 from lilong_firmware.journal import Journal
+from lilong_firmware.keys import read_keys
 from lilong_firmware.link import Link
 from lilong_firmware.sampler import Sampler
 from lilong_firmware.sensors.catalogue import build_sensor
 from lilong_firmware.sensors.replay import Replay
-from lilong_firmware.settings import read_key, read_settings
+from lilong_firmware.settings import read_settings
 from lilong_firmware.supervision import Supervisor
 from lilong_firmware.trace import Trace
 from lilong_firmware.version import FIRMWARE
 from lilong_protocol.descriptor import encode_descriptor
-from lilong_protocol.events import Acknowledged, Synchronised
+from lilong_protocol.events import Acknowledged, Requested, Synchronised
 from lilong_protocol.frame import DATA_STREAM
-from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.greeting import Greeting
+from lilong_protocol.node_session import NodeSession
 from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.request import UNKNOWN
 
 if TYPE_CHECKING:
     from lilong_firmware.board import Board
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Duty
     from lilong_protocol.events import Event
+    from lilong_protocol.node_keys import NodeKeys
 
 _EARLY_CRASHES = 3
 _MEASURE_S = 5.0
@@ -53,7 +57,7 @@ class App:
         """
         board = self._board
         try:
-            key = read_key("key.bin")
+            keys = read_keys("key.bin")
         except SettingsError as problem:
             board.log(str(problem))
             board.give_up()
@@ -61,7 +65,7 @@ class App:
         clock = board.clock()
         notes = CrashNotes("crash.txt", "reset.txt")
         try:
-            node = _Node(board, key, clock, notes, self._heap_after_import)
+            node = _Node(board, keys, clock, notes, self._heap_after_import)
             asyncio.run(node.run())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would handle it
             board.log("the node failed: " + repr(error))
@@ -76,7 +80,7 @@ class _Node:
     def __init__(
         self,
         board: "Board",
-        key: bytes,
+        keys: "NodeKeys",
         clock: "Clock",
         notes: CrashNotes,
         heap_after_import: int,
@@ -94,11 +98,11 @@ class _Node:
         self._trace = Trace(running.trace, board.unix_ms)
         self._trace.booted(self._boot_id, self._journal)
         self._wake = asyncio.Event()
-        self._session = self._build_session(key)
+        self._session = self._build_session(keys)
         self._link = self._build_link()
         self._collection = self._build_collection()
 
-    def _build_session(self, key: bytes) -> NodeSession:
+    def _build_session(self, keys: "NodeKeys") -> NodeSession:
         sampling = self._settings.sampling
         descriptor = encode_descriptor(0, []) if sampling is None else sampling.descriptor
         cause = self._notes.cause
@@ -106,7 +110,7 @@ class _Node:
             cause = self._board.reset_cause()
         greeting = Greeting(self._boot_id, cause, FIRMWARE)
         return NodeSession(
-            self._settings.eui, key, self._journal, self._board.random, greeting, descriptor
+            self._settings.eui, keys, self._journal, self._board.random, greeting, descriptor
         )
 
     def _build_link(self) -> Link:
@@ -167,6 +171,8 @@ class _Node:
             self._trace.synchronised(event.epoch_ms_at_boot)
         elif isinstance(event, Acknowledged):
             self._trace.acknowledged(self._journal.epoch, event.stream, event.next)
+        elif isinstance(event, Requested):
+            self._session.respond(event.number, UNKNOWN)
 
     async def _measure(self, duty: "Duty") -> None:
         while True:

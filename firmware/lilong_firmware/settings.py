@@ -1,4 +1,4 @@
-"""settings.json and key.bin of the state folder, read and checked."""
+"""settings.json of the state folder, read and checked."""
 
 import json
 from binascii import unhexlify
@@ -13,7 +13,6 @@ from lilong_protocol.portable import TYPE_CHECKING, const
 if TYPE_CHECKING:
     from typing import Any
 
-_KEY_BYTES = const(16)
 _EUI_BYTES = const(8)
 _FILE_LIMIT = const(16384)
 _DAY_MS = const(86400000)
@@ -145,16 +144,6 @@ def read_settings(path: str, board_eui: bytes) -> Settings:
     if document is None:
         return _without(board_eui, "is not JSON; write it again")
     return Settings(document, board_eui)
-
-
-def read_key(path: str) -> bytes:
-    """Return the node's key; SettingsError when it is not there or has not 16 bytes."""
-    key = read_file(path, _KEY_BYTES + 1)
-    if key is None:
-        raise SettingsError(path, "cannot be read; provision the node")
-    if len(key) != _KEY_BYTES:
-        raise SettingsError(path, "must hold 16 bytes; provision the node again")
-    return key
 
 
 def _is_whole(text: str) -> bool:

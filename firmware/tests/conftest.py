@@ -12,7 +12,13 @@ import pytest
 
 from lilong_protocol.blocks import decode_block
 from lilong_protocol.descriptor import decode_descriptor
-from lilong_protocol.events import Advanced, BatchReceived, Described, HelloReceived
+from lilong_protocol.events import (
+    Advanced,
+    BatchReceived,
+    Described,
+    HelloReceived,
+    Responded,
+)
 from lilong_protocol.gateway_session import GatewaySession
 from lilong_protocol.serial import FrameReader, wrap
 
@@ -30,12 +36,23 @@ class Gateway:
         self.given_up = {}
         self.descriptors = []
         self.damaged = 0
+        self.keys = [KEY]
+        self.responses = []
         self._terminal = terminal
         self._frames = FrameReader()
         self._session = self._new_session()
 
     def _new_session(self):
-        return GatewaySession(lambda eui: KEY if len(eui) == 8 else None, os.urandom)
+        return GatewaySession(lambda _eui: self.keys, os.urandom)
+
+    @property
+    def key(self):
+        """The key of the session in force."""
+        return self._session.key
+
+    def request(self, method, body):
+        """Ask the node for something; False while that is not possible."""
+        return self._session.request(method, body)
 
     def step(self, wait_s=0.02):
         """Take what the node says, answer it."""
@@ -75,6 +92,8 @@ class Gateway:
             key = (event.epoch, event.stream, event.seq)
             assert self.batches.setdefault(key, event.item) == event.item
             self._session.stored(*key)
+        elif isinstance(event, Responded):
+            self.responses.append((event.method, event.code, event.payload))
 
     def _next(self, epoch, stream):
         seq = self.given_up.get((epoch, stream), 0)

@@ -1,10 +1,8 @@
 import json
-import os
 
 import pytest
 
-from lilong_firmware.errors import SettingsError
-from lilong_firmware.settings import Settings, read_key, read_settings
+from lilong_firmware.settings import Settings, read_settings
 
 BOARD = bytes.fromhex("a0b1c2d3e4f50617")
 CHANNEL = {"number": 0, "name": "level", "unit": "m", "exponent": -3, "privacy": 0}
@@ -112,16 +110,3 @@ def test_a_good_file_is_read_whatever_its_texts_hold(tmp_path, name):
     channel = {**CHANNEL, "quantity": name}
     path.write_text(json.dumps({**GOOD, "channels": [channel]}))
     assert read_settings(str(path), BOARD).problem is None
-
-
-def test_the_key_is_sixteen_bytes(tmp_path):
-    path = tmp_path / "key.bin"
-    with pytest.raises(SettingsError, match="provision the node"):
-        read_key(str(path))
-    for size in (0, 15, 17):
-        path.write_bytes(bytes(size))
-        with pytest.raises(SettingsError, match="16 bytes"):
-            read_key(str(path))
-    key = os.urandom(16)
-    path.write_bytes(key)
-    assert read_key(str(path)) == key

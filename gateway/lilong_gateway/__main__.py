@@ -1,10 +1,10 @@
-"""`lilong-gateway run|check --config FILE`. Exit status: 0 done, 2 configuration, 1 other."""
+"""`lilong-gateway run|check|keys --config FILE`. Exit status: 0 done, 2 input, 1 other."""
 
 import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from lilong_gateway.check import FAILED, Finding, check
 from lilong_gateway.clock import Clock
 from lilong_gateway.config import Config, load_config
 from lilong_gateway.errors import ConfigError, GatewayError
-from lilong_gateway.keys import KeyRing, load_keys
+from lilong_gateway.key_commands import add_key_commands
+from lilong_gateway.key_file import load_keys
+from lilong_gateway.keys import KeyRing
 from lilong_gateway.logs import start_logging
 
 EXIT_OK = 0
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     if given.command == "check":
         return _check(given.config, as_json=given.json)
-    return _run(given.config)
+    if given.command == "keys":
+        return _reported(lambda: int(given.act(given)))
+    return _reported(lambda: _run(given.config))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="serve nodes until SIGTERM or SIGINT")
     look = commands.add_parser("check", help="say whether everything is there that a run needs")
     look.add_argument("--json", action="store_true", help="findings as JSON, for scripts")
-    for command in (run, look):
+    keys = commands.add_parser("keys", help="see, rotate and revoke the keys of nodes")
+    for command in (run, look, *add_key_commands(keys)):
         command.add_argument(
             "--config", type=Path, required=True, metavar="FILE", help="the TOML settings"
         )
@@ -45,18 +50,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(file: Path) -> int:
+    config = load_config(file)
+    keys = load_keys(config.keys)
+    start_logging(config.log_level)
+    asyncio.run(_serve(config, keys))
+    return EXIT_OK
+
+
+def _reported(command: Callable[[], int]) -> int:
+    """Return the exit status of a command; an error is one line."""
     try:
-        config = load_config(file)
-        keys = load_keys(config.keys)
-        start_logging(config.log_level)
-        asyncio.run(_serve(config, keys))
+        return command()
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
     except GatewayError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_OTHER
-    return EXIT_OK
 
 
 async def _serve(config: Config, keys: KeyRing) -> None:

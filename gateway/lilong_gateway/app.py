@@ -15,17 +15,19 @@ from lilong_gateway.config import Config
 from lilong_gateway.errors import StoreError, StoreUnavailableError
 from lilong_gateway.housekeeping import Housekeeping
 from lilong_gateway.ingest import Ingest
+from lilong_gateway.key_watch import KeyWatch
 from lilong_gateway.keys import KeyRing
 from lilong_gateway.links import Link
 from lilong_gateway.links.serial import open_serial
 from lilong_gateway.logs import pairs
 from lilong_gateway.privacy import Privacy
+from lilong_gateway.proofs import Proofs
 from lilong_gateway.roster import Roster
-from lilong_gateway.station import Surroundings
 from lilong_gateway.stations import Stations
 from lilong_gateway.status import write_status
 from lilong_gateway.store.store import Store
 from lilong_gateway.supervision import Supervisor
+from lilong_gateway.surroundings import Surroundings
 from lilong_gateway.uplink.render import Renderer
 from lilong_gateway.uplink.uplink import Uplink
 
@@ -34,11 +36,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Gateway:
-    """All parts of one gateway; run() until SIGTERM or SIGINT."""
+    """All parts of one gateway; run() until SIGTERM or SIGINT. SIGHUP: the keys are read anew."""
 
     def __init__(self, config: Config, keys: KeyRing, clock: Clock) -> None:
         self._config = config
         self._keys = keys
+        self._proofs = Proofs(keys)
+        self._key_watch = KeyWatch(config.keys, keys)
         self._clock = clock
         self._started_ms = clock.steady_ms()
         self._jitter = random.SystemRandom().random
@@ -70,6 +74,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._key_watch.hasten)
         try:
             await self._open_store()
             async with asyncio.TaskGroup() as group:
@@ -102,6 +107,7 @@ class Gateway:
         duties: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("ingest", self._ingest.run),
             ("stations", self._stations.run),
+            ("keys", self._key_watch.run),
             ("uplink", self._uplink.run),
             ("housekeeping", self._housekeeping.run),
         ]
@@ -118,6 +124,7 @@ class Gateway:
 
         return Surroundings(
             self._keys,
+            self._proofs,
             self._store,
             self._ingest,
             self._roster,
@@ -161,10 +168,19 @@ class Gateway:
                 }
                 for station in self._stations.all
             ],
-            "nodes": {eui: asdict(node) for eui, node in self._roster.nodes.items()},
+            "nodes": {
+                eui: asdict(node) | {"key": self._key_state(bytes.fromhex(eui))}
+                for eui, node in self._roster.nodes.items()
+            },
             "refused": {
                 eui: {"port": entry.port, "reason": entry.reason, "count": entry.count}
                 for eui, entry in self._roster.refused.items()
+            },
+            "keys": {
+                "nodes": len(self._keys),
+                "rotating": self._keys.rotating,
+                "revoked": len(self._keys.revoked),
+                **asdict(self._key_watch.counters),
             },
             "store": await self._store_status(),
             "uplink": {
@@ -176,6 +192,12 @@ class Gateway:
             },
             "failures": dict(self._supervisor.failures),
         }
+
+    def _key_state(self, eui: bytes) -> str:
+        keys = self._keys(eui)
+        if not keys:
+            return "revoked" if eui in self._keys.revoked else "none"
+        return "current" if len(keys) == 1 or self._proofs.is_current(eui) else "old"
 
     async def _store_status(self) -> dict[str, object]:
         ingest = self._ingest

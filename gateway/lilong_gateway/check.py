@@ -14,7 +14,7 @@ from lilong_gateway.errors import (
     LinkError,
     LinkMissingError,
 )
-from lilong_gateway.keys import load_keys
+from lilong_gateway.key_file import load_keys
 from lilong_gateway.links.ports import find_ports, is_pattern
 from lilong_gateway.links.serial import probe_serial
 from lilong_gateway.store.database import free_bytes
@@ -66,7 +66,8 @@ def _check_keys(config: Config) -> Finding:
         return Finding("keys", *_place(config.keys, error), configuration=True)
     if not len(keys):
         return Finding("keys", str(config.keys), WARNING, "holds no node; every node is refused")
-    return Finding("keys", str(config.keys), OK, f"{len(keys)} nodes")
+    numbers = f"{len(keys)} nodes, {keys.rotating} rotating, {len(keys.revoked)} revoked"
+    return Finding("keys", str(config.keys), OK, numbers)
 
 
 def _place(file: Path, error: ConfigError) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lilong_gateway.config_table import Document, Table
 from lilong_gateway.errors import ConfigError
-from lilong_gateway.keys import check_private, parse_eui
+from lilong_gateway.key_file import check_private, parse_eui
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")

@@ -90,6 +90,10 @@ class Table:
                 )
         return tuple(value)
 
+    def is_list(self, key: str) -> bool:
+        """Whether a list is written."""
+        return isinstance(self._values.get(key), list)
+
     def table(self, key: str, allowed: Sequence[str]) -> "Table":
         """Return a table within this one; an absent one reads as empty."""
         return Table(self._document, (*self._path, key), self._values.get(key, {}), allowed)

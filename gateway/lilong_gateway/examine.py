@@ -1,5 +1,6 @@
 """What sessions hand over -> what the store keeps; nothing undecodable passes as a batch."""
 
+from lilong_gateway.keys import key_id
 from lilong_gateway.store.records import Arrival, Description, Slot, Unreadable
 from lilong_protocol.blocks import decode_block
 from lilong_protocol.descriptor import decode_descriptor
@@ -24,8 +25,8 @@ def examine(event: BatchReceived, received_ms: int | None) -> Arrival | Unreadab
     return Arrival(slot, event.item, block.count, block.boot, last_ms, received_ms)
 
 
-def describe(event: Described) -> Description:
-    """Decode a node's description; DecodeError if its channels cannot be read."""
+def describe(event: Described, key: bytes) -> Description:
+    """Decode a node's description, which came under key; DecodeError: unreadable channels."""
     version = 0
     if event.descriptor is not None:
         version, _ = decode_descriptor(event.descriptor)
@@ -37,4 +38,5 @@ def describe(event: Described) -> Description:
         event.descriptor_hash,
         min(version, _VERSION_LIMIT),
         event.descriptor,
+        key_id(key),
     )

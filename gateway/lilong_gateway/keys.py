@@ -1,26 +1,41 @@
-"""The nodes' keys: a TOML file that nobody but its owner may read."""
+"""The nodes' keys: who may speak, under which key, and what changes when the file does."""
 
-import re
-import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from lilong_gateway.config_table import Document, Table
-from lilong_gateway.errors import ConfigError
+from lilong_protocol.kdf import hmac_sha256
 
-_EUI = re.compile(r"[0-9a-fA-F]{16}\Z")
-_KEY = re.compile(r"[0-9a-fA-F]{32}\Z")
+_ID_BYTES = 8
+
+
+def key_id(key: bytes) -> bytes:
+    """Return 8 bytes that tell a key from others and do not tell the key."""
+    return hmac_sha256(key, b"lilong key id")[:_ID_BYTES]
+
+
+class Change(NamedTuple):
+    """How many nodes are served now and were not, are served no longer, have other keys."""
+
+    added: int
+    withdrawn: int
+    altered: int
 
 
 class KeyRing:
-    """The 16-byte key of each node by its EUI-64; never shown."""
+    """The 16-byte keys of each node by its EUI-64, the oldest first; never shown.
 
-    def __init__(self, keys: Mapping[bytes, bytes]) -> None:
-        self._keys = dict(keys)
+    revoked gives the reason by the EUI-64 of each node that is not served, key or no key.
+    """
 
-    def __call__(self, eui: bytes) -> bytes | None:
-        """Return the key of a node, None for a stranger."""
-        return self._keys.get(eui)
+    def __init__(
+        self, keys: Mapping[bytes, Sequence[bytes]], revoked: Mapping[bytes, str] | None = None
+    ) -> None:
+        self._keys = {eui: tuple(of_node) for eui, of_node in keys.items()}
+        self._revoked = dict(revoked or {})
+
+    def __call__(self, eui: bytes) -> tuple[bytes, ...]:
+        """Return the keys of a node, () for a stranger or a revoked one."""
+        return () if eui in self._revoked else self.held(eui)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -28,52 +43,41 @@ class KeyRing:
     def __repr__(self) -> str:
         return f"KeyRing({len(self)} nodes)"
 
+    @property
+    def euis(self) -> list[bytes]:
+        """Every node that has a key, in the order of the file."""
+        return list(self._keys)
 
-def parse_eui(text: str) -> bytes | None:
-    """Return the 8 bytes of 16 hex digits, None for anything else."""
-    return bytes.fromhex(text) if _EUI.match(text) else None
+    @property
+    def revoked(self) -> Mapping[bytes, str]:
+        """The nodes that are not served, each with the reason."""
+        return self._revoked
 
+    def held(self, eui: bytes) -> tuple[bytes, ...]:
+        """Return the keys that stand for a node, even if it is revoked."""
+        return self._keys.get(eui, ())
 
-def check_private(file: Path) -> None:
-    """Refuse a file with secrets that group or others can read; ConfigError with the remedy."""
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise ConfigError(str(file), 0, "", f"{reason}; check the path and its owner") from None
-    if mode & 0o077:
-        problem = f"mode {mode:04o} lets others read secrets; give it mode 0600 (chmod 600)"
-        raise ConfigError(str(file), 0, "", problem)
+    @property
+    def rotating(self) -> int:
+        """How many nodes that are served have two keys."""
+        return sum(len(self(eui)) > 1 for eui in self._keys)
 
+    def is_older(self, eui: bytes, key: bytes, proven: bytes | None) -> bool:
+        """Whether a key stands before the one of this id; never if that one is gone."""
+        keys = self(eui)
+        if key not in keys[:-1]:
+            return False
+        return proven in [key_id(newer) for newer in keys[keys.index(key) + 1 :]]
 
-def load_keys(file: Path) -> KeyRing:
-    """Read the key file: `"<eui, 16 hex>" = "<key, 32 hex>"` under [keys]; ConfigError."""
-    check_private(file)
-    table = Document(file).root(["keys"]).table("keys", [])
-    keys: dict[bytes, bytes] = {}
-    for written in table.keys:
-        eui = parse_eui(written)
-        if eui is None:
-            raise _no_eui(table, written)
-        if eui in keys:
-            raise table.error(written, "stands here twice; remove one")
-        keys[eui] = _key(table, written)
-    return KeyRing(keys)
-
-
-def _no_eui(table: Table, written: str) -> ConfigError:
-    """Name what was written, but not all of it: it may be a key that stands on the wrong side."""
-    error = table.error(written, "not an EUI-64; write 16 hex digits in quotes")
-    return ConfigError(error.file, error.line, f'keys."{written[:4]}..."', error.problem)
-
-
-def _key(table: Table, written: str) -> bytes:
-    try:
-        text = table.text(written)
-    except ConfigError:
-        text = ""
-    if not _KEY.match(text):
-        raise table.error(
-            written, f"not a key; write 32 hex digits in quotes (found {len(text)} characters)"
+    def take(self, other: "KeyRing") -> Change:
+        """Hold what another ring holds from now on."""
+        before = {eui: self(eui) for eui in self._keys}
+        self._keys = {eui: other.held(eui) for eui in other.euis}
+        self._revoked = dict(other.revoked)
+        known = before.keys() | self._keys.keys()
+        moves = [(before.get(eui, ()), self(eui)) for eui in known]
+        return Change(
+            sum(not old and bool(new) for old, new in moves),
+            sum(bool(old) and not new for old, new in moves),
+            sum(bool(old) and bool(new) and old != new for old, new in moves),
         )
-    return bytes.fromhex(text)

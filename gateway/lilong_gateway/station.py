@@ -3,21 +3,18 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 from lilong_gateway.backoff import Backoff
-from lilong_gateway.clock import Clock
 from lilong_gateway.errors import LinkError, LinkLostError, StoreError
 from lilong_gateway.examine import describe, examine
-from lilong_gateway.ingest import Ingest
-from lilong_gateway.keys import KeyRing
+from lilong_gateway.grounds import OLD_KEY, REVOKED, UNKNOWN, Grounds
 from lilong_gateway.links import Link
 from lilong_gateway.logs import pairs
-from lilong_gateway.roster import Roster
+from lilong_gateway.rotation import Rotation
 from lilong_gateway.store.records import Advance, Arrival, Entry, Slot
-from lilong_gateway.store.store import Store
+from lilong_gateway.surroundings import Surroundings
 from lilong_protocol import events
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.gateway_session import GatewaySession
@@ -34,23 +31,7 @@ _REST_S = 0.1
 """A line that said so much and nothing of use is read at this pace, to leave time for others."""
 
 _ASK_MS = 5000
-_STEP_MS = 2000
-"""A wall clock that was set by more than this makes nodes ask for the time again."""
-
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all stations share."""
-
-    keys: KeyRing
-    store: Store
-    ingest: Ingest
-    roster: Roster
-    clock: Clock
-    random: Callable[[int], bytes]
-    open_link: Callable[[str, Callable[[], None]], Awaitable[Link]]
 
 
 class Station:
@@ -69,6 +50,7 @@ class Station:
         self._reader = FrameReader()
         self._vain_bytes = 0
         self._counted: Counter[str] = Counter()
+        self._rotation = Rotation(around.keys)
         self._session = self._begin()
 
     @property
@@ -110,8 +92,7 @@ class Station:
         spoke_ms = 0
         while True:
             self._wake.clear()
-            if self._is_void():
-                self._begin_anew()
+            self._doubt()
             await self._hear(link.read())
             self._log_text()
             self._ask_again()
@@ -133,10 +114,19 @@ class Station:
     def _begin(self) -> GatewaySession:
         """Forget all keys, so that the node has to say HELLO."""
         self._asked_ms = self._now_ms()
-        self._told = (self._wall_offset_ms(), self._around.store.losses)
+        self._grounds = Grounds(self._around)
         session = GatewaySession(self._around.keys, self._around.random)
         session.hint()
         return session
+
+    def _doubt(self) -> None:
+        """End a session that has lost what it stands on."""
+        session = self._session
+        objection = self._grounds.objection(session.eui, session.key)
+        if objection is not None:
+            if session.eui is not None:
+                self._log_closed(session.eui, objection)
+            self._begin_anew()
 
     def _ask_again(self) -> None:
         """Repeat the request for a HELLO: a node ignores one that comes amid good frames."""
@@ -145,25 +135,12 @@ class Station:
             self._asked_ms = now_ms
             self._session.hint()
 
-    def _is_void(self) -> bool:
-        """Whether nodes were told a time, or of a store, that is no longer so."""
-        offset_ms, losses = self._told
-        now_ms = self._wall_offset_ms()
-        if offset_ms is None or now_ms is None:
-            stepped = offset_ms is not now_ms
-        else:
-            stepped = abs(now_ms - offset_ms) > _STEP_MS
-        return stepped or losses != self._around.store.losses
-
-    def _wall_offset_ms(self) -> int | None:
-        wall_ms = self._around.clock.wall_ms()
-        return None if wall_ms is None else wall_ms - self._now_ms()
-
     def _send(self, link: Link, spoke_ms: int) -> int:
         if self._around.ingest.trouble is None:
             self._session.resume()
         else:
             self._session.pause()
+        self._rotation.ask(self._session, self._now_ms())
         while link.room >= _WRAPPED_BYTES:
             now_ms = self._now_ms()
             frame = self._session.poll(now_ms)
@@ -194,15 +171,24 @@ class Station:
             case events.Advanced():
                 self._take_advance(event)
             case events.Refused():
-                now_ms = self._now_ms()
-                self._around.roster.refuse(event.eui, self.port, event.reason, now_ms)
+                revoked = event.reason == UNKNOWN and event.eui in self._around.keys.revoked
+                self._refuse(event.eui, REVOKED if revoked else event.reason)
+            case _:
+                self._follow(event)
+
+    def _follow(self, event: events.Event) -> None:
+        """What became of the session and of what was asked in it."""
+        match event:
             case events.Opened():
                 self._backoff.reset()
                 self._noted = {self.state}
                 _LOG.info("session open %s", pairs(port=self.port, eui=event.eui))
             case events.Closed():
-                fields = pairs(port=self.port, eui=event.eui, reason=event.reason)
-                _LOG.info("session closed %s", fields)
+                self._log_closed(event.eui, event.reason)
+            case events.Responded():
+                self._rotation.answered(event.eui, event.code, self._now_ms())
+            case events.Unanswered():
+                self._rotation.answered(event.eui, None, self._now_ms())
 
     async def _greet(self, hello: Hello) -> None:
         around = self._around
@@ -211,6 +197,11 @@ class Station:
         except StoreError as error:
             # Unanswered, the node says HELLO again.
             self._note(f"cannot answer a node: {error}")
+            return
+        around.proofs.recall(hello.eui, known.proven)
+        if around.proofs.is_old(hello.eui, hello.key):
+            self._counted["refused"] += 1
+            self._refuse(hello.eui, OLD_KEY)
             return
         node = around.roster.node(hello.eui)
         node.port, node.firmware, node.boot_id = self.port, hello.firmware, hello.boot_id
@@ -242,13 +233,17 @@ class Station:
             self._wake.set()
 
     def _take_description(self, event: events.Described) -> None:
+        key = self._session.key
+        if key is None or self._around.proofs.is_old(event.eui, key):
+            return  # A newer key was proven on another line; this session ends at once.
         try:
-            entry = describe(event)
+            entry = describe(event, key)
         except DecodeError as error:
             self.undescribed += 1
             fields = pairs(eui=event.eui, port=self.port, error=error)
             _LOG.error("node not served: its channels cannot be read %s", fields)
             return
+        self._around.proofs.note(event.eui, key)
         self._offer(entry, event.eui, GatewaySession.described)
 
     def _take_advance(self, event: events.Advanced) -> None:
@@ -273,6 +268,12 @@ class Station:
 
         if not self._around.ingest.offer(entry, stored):
             self._begin_anew()
+
+    def _refuse(self, eui: bytes | None, reason: str) -> None:
+        self._around.roster.refuse(eui, self.port, reason, self._now_ms())
+
+    def _log_closed(self, eui: bytes, reason: str) -> None:
+        _LOG.info("session closed %s", pairs(port=self.port, eui=eui, reason=reason))
 
     def _log_text(self) -> None:
         text = self._reader.take_text()

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.links.ports import Port, find_ports
 from lilong_gateway.logs import pairs
-from lilong_gateway.station import Station, Surroundings
+from lilong_gateway.station import Station
 from lilong_gateway.supervision import Supervisor
+from lilong_gateway.surroundings import Surroundings
 
 _LOG = logging.getLogger(__name__)
 

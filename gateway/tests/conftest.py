@@ -15,8 +15,10 @@ import pytest
 from lilong_protocol.blocks import encode_series
 from lilong_protocol.descriptor import Channel, encode_descriptor
 from lilong_protocol.events import Event, Synchronised
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import NodeSession
 from lilong_protocol.serial import FrameReader, wrap
 
 Start = Callable[[int], subprocess.Popen[bytes]]
@@ -184,9 +186,10 @@ class Node:
         os.close(slave)
         os.set_blocking(self._master, False)
         self.outbox = MemoryOutbox(epoch)
+        self.keys = NodeKeys(key)
         self.session = NodeSession(
             bytes.fromhex("0a1b2c3d4e5f6071"),
-            key,
+            self.keys,
             self.outbox,
             os.urandom,
             Greeting(9, 0, "test 1"),
@@ -212,14 +215,20 @@ class Node:
             os.close(self._master)
             self._master = -1
 
+    def hear(self, now_ms: int) -> None:
+        with suppress(OSError):
+            for frame in self._reader.feed(os.read(self._master, 65_536)):
+                self._note(self.session.receive(frame, now_ms))
+
+    def speak(self, now_ms: int) -> None:
+        while (frame := self.session.poll(now_ms)) is not None:
+            with suppress(OSError):
+                os.write(self._master, wrap(frame))
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._master >= 0:
             now_ms = int(loop.time() * 1000)
-            with suppress(OSError):
-                for frame in self._reader.feed(os.read(self._master, 65_536)):
-                    self._note(self.session.receive(frame, now_ms))
-            while (frame := self.session.poll(now_ms)) is not None:
-                with suppress(OSError):
-                    os.write(self._master, wrap(frame))
+            self.hear(now_ms)
+            self.speak(now_ms)
             await asyncio.sleep(0.005)

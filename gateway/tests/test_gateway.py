@@ -62,11 +62,15 @@ file = "status.json"
 
     def status(self) -> dict[str, Any]:
         if not self._status.exists():
-            return {"nodes": {}, "refused": {}, "uplink": {}, "store": {}}
+            return {"nodes": {}, "refused": {}, "uplink": {}, "store": {}, "keys": {}}
         return json.loads(self._status.read_text(encoding="utf-8"))
 
     def node(self) -> dict[str, Any]:
         return self.status()["nodes"].get(EUI.hex(), {})
+
+    def keys(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "lilong_gateway", "keys", *words, "--config"]
+        return subprocess.run([*command, self.config], capture_output=True, text=True, check=False)
 
     def check(self) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "lilong_gateway", "check", "--json", "--config"]
@@ -162,6 +166,55 @@ async def test_a_missing_port_takes_no_other_down_and_is_reported_once(
     assert gateway.log.count(f'name={gone} state="not there') == 1
     task.cancel()
     other.cancel()
+
+
+async def test_a_key_is_rotated_and_the_old_one_removed_while_the_gateway_runs(
+    make_node: Any, box: Callable[..., Box], tmp_path: Path, eventually: Eventually
+) -> None:
+    node = make_node()
+    gateway = box(node.port)
+    gateway.start()
+    task = asyncio.create_task(node.run())
+    node.fill(20)
+    await eventually(lambda: gateway.node().get("key") == "current")
+    assert gateway.keys("rotate", EUI.hex()).returncode == 0
+    await eventually(lambda: node.keys.current != KEY)
+    node.fill(20)
+    await eventually(lambda: gateway.status()["keys"]["rotating"] == 1 and node.session.idle)
+    await eventually(lambda: gateway.node()["key"] == "current")
+    listed = gateway.keys("list").stdout
+    assert f"{EUI.hex()}  rotated: the old key can go" in listed
+    assert gateway.keys("tidy").stdout.startswith("the old keys of 1 node are removed")
+    await eventually(lambda: gateway.status()["keys"]["rotating"] == 0)
+    assert node.keys.current.hex() in (tmp_path / "nodes.toml").read_text()
+    await eventually(lambda: gateway.status()["store"].get("last") == 40)
+    assert gateway.log.count("session open") == 2
+    assert node.keys.current.hex() not in gateway.log + listed
+    task.cancel()
+
+
+async def test_a_bad_key_file_is_told_and_changes_nothing_and_sighup_reads_it_again(
+    make_node: Any, box: Callable[..., Box], tmp_path: Path, eventually: Eventually
+) -> None:
+    node = make_node()
+    gateway = box(node.port)
+    process = gateway.start()
+    task = asyncio.create_task(node.run())
+    await eventually(lambda: node.session.idle)
+    file = tmp_path / "nodes.toml"
+    good = file.read_text()
+    file.write_text(good + "half a li")
+    await eventually(lambda: gateway.status()["keys"]["failures"] == 1)
+    assert "nodes.toml:3: not TOML" in gateway.status()["keys"]["trouble"]
+    file.write_text(good)
+    process.send_signal(signal.SIGHUP)
+    await eventually(lambda: gateway.status()["keys"]["loads"] == 1)
+    assert gateway.status()["keys"]["trouble"] == ""
+    assert gateway.log.count("keys stay as they were") == 1
+    node.fill(3)
+    await eventually(lambda: node.session.idle)
+    assert gateway.node()["sessions"] == 1
+    task.cancel()
 
 
 def findings(done: "subprocess.CompletedProcess[str]") -> dict[str, tuple[str, str]]:

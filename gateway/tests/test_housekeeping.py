@@ -59,11 +59,11 @@ async def test_what_came_without_a_clock_gets_its_time_once_there_is_one(
     tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     async with kept(tmp_path) as house:
-        described = Description(EUI, 9, None, 0, b"h", 1, b"d")
+        described = Description(EUI, 9, None, 0, b"h", 1, b"d", b"id")
         await house.store.commit([described, batch(0, 9, None), batch(1, 8, None)])
         assert await house.qualities() == []
         house.clock.wall = NOW_MS
-        await house.store.commit([Description(EUI, 9, NOW_MS - 5000, 0, b"h", 1, None)])
+        await house.store.commit([Description(EUI, 9, NOW_MS - 5000, 0, b"h", 1, None, b"id")])
         await eventually(lambda: house.keeping.dated == 1)
         assert await house.qualities() == ["restamped"]
         house.clock.steady = 120_000

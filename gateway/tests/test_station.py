@@ -1,25 +1,29 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.clock import Clock
 from lilong_gateway.errors import StoreFullError
 from lilong_gateway.ingest import Ingest
-from lilong_gateway.keys import KeyRing
+from lilong_gateway.keys import KeyRing, key_id
 from lilong_gateway.links.serial import SerialLink, open_serial
+from lilong_gateway.proofs import Proofs
 from lilong_gateway.roster import Roster
-from lilong_gateway.station import Surroundings
 from lilong_gateway.stations import Stations
 from lilong_gateway.store.records import Committed, Entry
 from lilong_gateway.store.store import Store
 from lilong_gateway.supervision import Supervisor
+from lilong_gateway.surroundings import Surroundings
 
 EUI = bytes.fromhex("0a1b2c3d4e5f6071")
+KEY, NEW = bytes(range(16)), bytes(range(16, 32))
 NOW_MS = 820_000_000_000
 
 Eventually = Callable[[Callable[[], object]], Any]
@@ -48,13 +52,16 @@ class LittleDisk(Store):
 class Yard:
     """Stations and what is behind them, without an uplink."""
 
-    def __init__(self, folder: Path, *patterns: str) -> None:
+    def __init__(self, folder: Path, *patterns: str, keys: KeyRing | None = None) -> None:
         self.clock = Wall()
         self.store = LittleDisk(folder / "data")
         self.ingest = Ingest(self.store, asyncio.Event(), backoff())
         self.roster = Roster()
+        self.keys = KeyRing({EUI: [KEY]}) if keys is None else keys
+        self.proofs = Proofs(self.keys)
         around = Surroundings(
-            KeyRing({EUI: bytes(range(16))}),
+            self.keys,
+            self.proofs,
             self.store,
             self.ingest,
             self.roster,
@@ -64,6 +71,16 @@ class Yard:
         )
         self.supervisor = Supervisor()
         self.stations = Stations(patterns, 0.05, around, self.supervisor, backoff)
+
+    def refused(self) -> tuple[str, int]:
+        entry = self.roster.refused.get(EUI.hex())
+        return ("", 0) if entry is None else (entry.reason, entry.count)
+
+    async def rows(self) -> list[tuple[int, int]]:
+        self.clock.offset_ms = NOW_MS
+        await self.store.settle(NOW_MS, 10_000, give_up=True)
+        rows = await self.store.rows_after(await self.store.open(), 0, 10_000)
+        return [(row.slot.epoch, row.slot.seq) for row in rows]
 
 
 async def open_link(port: str, on_change: Callable[[], None]) -> SerialLink:
@@ -207,3 +224,131 @@ async def test_counters_of_a_line_outlive_its_sessions(
         yard.clock.offset_ms = NOW_MS
         await eventually(lambda: station._session is not before)
         assert station.counters["refused"] >= refused
+
+
+@asynccontextmanager
+async def filling(node: Any) -> AsyncIterator[None]:
+    """Give a node something to say all the while."""
+
+    async def fill() -> None:
+        while True:
+            node.fill(3)
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(fill())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_node_moves_to_its_new_key_and_loses_no_batch_on_the_way(
+    tmp_path: Path, make_node: Any, eventually: Eventually
+) -> None:
+    node = make_node(KEY)
+    yard = Yard(tmp_path, node.port)
+    async with serving(yard, node):
+        async with filling(node):
+            await eventually(lambda: node.outbox.first(2) > 20)
+            assert not yard.proofs.is_old(EUI, KEY)
+            yard.keys.take(KeyRing({EUI: [KEY, NEW]}))
+            await eventually(lambda: yard.proofs.is_current(EUI))
+            moved_at = node.outbox.first(2)
+            await eventually(lambda: node.outbox.first(2) > moved_at + 20)
+        await eventually(lambda: node.session.idle)
+        assert (node.keys.current, node.keys.next) == (NEW, None)
+        assert await yard.rows() == [(7, seq) for seq in range(node.outbox.next(2))]
+        assert (await yard.store.known(EUI, 7, b"")).proven == key_id(NEW)
+
+
+async def test_an_old_key_is_refused_once_the_new_one_is_proven_and_after_a_restart(
+    tmp_path: Path, make_node: Any, eventually: Eventually
+) -> None:
+    node, thief = make_node(KEY), make_node(KEY, epoch=8)
+    keys = KeyRing({EUI: [KEY, NEW]})
+    first = Yard(tmp_path, node.port, keys=keys)
+    async with serving(first, node):
+        await eventually(lambda: node.keys.current == NEW and node.session.idle)
+    second = Yard(tmp_path, thief.port, keys=keys)
+    thief.fill(5)
+    async with serving(second, thief):
+        await eventually(lambda: second.refused()[1] > 1)
+        assert second.refused()[0] == "an old key"
+        assert second.stations.all[0].counters["refused"] > 1
+        assert second.roster.nodes == {}
+        keys.take(KeyRing({EUI: [KEY]}))
+        await eventually(lambda: thief.session.idle)
+
+
+async def test_a_session_under_the_old_key_on_another_line_ends_at_the_proof(
+    tmp_path: Path, make_node: Any, eventually: Eventually
+) -> None:
+    thief = make_node(KEY, epoch=8)
+    thief.keys.stage = lambda _key: False  # it does not follow
+    node = make_node(KEY)
+    keys = KeyRing({EUI: [KEY]})
+    yard = Yard(tmp_path, thief.port, node.port, keys=keys)
+    async with serving(yard, thief):
+        thief.fill(5)
+        await eventually(lambda: thief.session.idle)
+        keys.take(KeyRing({EUI: [KEY, NEW]}))
+        task = asyncio.create_task(node.run())
+        await eventually(lambda: node.keys.current == NEW and node.session.idle)
+        await eventually(lambda: yard.refused() >= ("an old key", 1))
+        assert EUI not in [
+            station.eui for station in yard.stations.all if station.port == thief.port
+        ]
+        assert (await yard.store.known(EUI, 7, b"")).proven == key_id(NEW)
+        task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("without", "reason"),
+    [
+        (KeyRing({EUI: [KEY]}, {EUI: "x"}), "revoked"),
+        (KeyRing({}), "unknown node"),
+        (KeyRing({EUI: [NEW]}), "wrong key"),
+    ],
+)
+async def test_a_session_ends_with_its_key_and_returns_with_it(
+    tmp_path: Path,
+    make_node: Any,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    without: KeyRing,
+    reason: str,
+) -> None:
+    node = make_node(KEY)
+    yard = Yard(tmp_path, node.port)
+    caplog.set_level("INFO")
+    async with serving(yard, node):
+        async with filling(node):
+            await eventually(lambda: node.outbox.first(2) > 20)
+            yard.keys.take(without)
+            await eventually(lambda: yard.stations.all[0].eui is None)
+            await eventually(lambda: yard.refused()[1] > 1)
+            assert yard.refused()[0] == reason
+            held = node.outbox.first(2)
+            yard.keys.take(KeyRing({EUI: [KEY]}))
+            await eventually(lambda: node.outbox.first(2) > held + 20)
+        await eventually(lambda: node.session.idle)
+        assert await yard.rows() == [(7, seq) for seq in range(node.outbox.next(2))]
+    closed = [record.message for record in caplog.records if "session closed" in record.message]
+    assert ("reason=revoked" if reason == "revoked" else "withdrawn") in closed[0]
+
+
+async def test_a_description_that_comes_late_does_not_unprove_the_new_key(
+    tmp_path: Path, make_node: Any, eventually: Eventually
+) -> None:
+    late = make_node()
+    yard = Yard(tmp_path, late.port, keys=KeyRing({EUI: [KEY, NEW]}))
+    async with serving(yard):
+        await eventually(lambda: yard.stations.all and yard.stations.all[0].state == "open")
+        late.speak(0)
+        await eventually(lambda: late.hear(50) or late.session.counters["sessions"] == 1)
+        yard.proofs.note(EUI, NEW)
+        late.speak(50)
+        await eventually(lambda: yard.stations.all[0].eui == EUI)
+        await eventually(lambda: yard.stations.all[0].eui is None)
+        assert (await yard.store.known(EUI, 7, b"")).proven is None
+        assert yard.proofs.is_current(EUI)

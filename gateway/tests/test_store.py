@@ -16,9 +16,18 @@ from lilong_gateway.errors import (
     StoreUnavailableError,
 )
 from lilong_gateway.store import damage as damages
-from lilong_gateway.store import reader, upkeep, writer
+from lilong_gateway.store import reader, schema, upkeep, writer
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.records import Advance, Arrival, Description, Entry, Slot, Unreadable
+from lilong_gateway.store.glance import heard_nodes
+from lilong_gateway.store.records import (
+    Advance,
+    Arrival,
+    Description,
+    Entry,
+    Heard,
+    Slot,
+    Unreadable,
+)
 from lilong_gateway.store.store import Store
 
 HERE = Path(__file__).parent
@@ -32,8 +41,10 @@ def batch(
     return Arrival(Slot(EUI, EPOCH, 2, seq), b"item", 60, boot, last_ms, received_ms)
 
 
-def described(boot_id: int, epoch_ms: int | None, body: bytes | None = b"d") -> Description:
-    return Description(EUI, boot_id, epoch_ms, 5, b"hash", 1, body)
+def described(
+    boot_id: int, epoch_ms: int | None, body: bytes | None = b"d", proven: bytes = b"key id 1"
+) -> Description:
+    return Description(EUI, boot_id, epoch_ms, 5, b"hash", 1, body, proven)
 
 
 @pytest.fixture
@@ -139,8 +150,67 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 1; upgrade"):
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 2; upgrade"):
         Database(file)
+
+
+def test_the_proven_key_is_that_of_the_latest_description(database: Database) -> None:
+    assert reader.known(database, EUI, EPOCH, b"hash").proven is None
+    writer.commit(database, [batch(0)])
+    assert reader.known(database, EUI, EPOCH, b"hash").proven is None
+    writer.commit(database, [described(9, 5), described(9, 5, None, b"key id 2"), batch(1)])
+    assert reader.known(database, EUI, EPOCH, b"hash").proven == b"key id 2"
+
+
+def first_schema(file: Path) -> None:
+    """Make a store as the first gateways did."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) STRICT")
+        schema.migrations()[0](connection)
+        connection.execute("INSERT INTO meta (key, value) VALUES ('schema', '1')")
+        connection.execute("INSERT INTO node (eui, boot_id) VALUES (?, 9)", (EUI,))
+        connection.execute("INSERT INTO stream VALUES (1, ?, 2, 5)", (EPOCH,))
+
+
+def test_a_store_of_the_first_schema_keeps_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    first_schema(file)
+    assert heard_nodes(file) == {}
+    database = Database(file)
+    assert next_of(database) == 5
+    writer.commit(database, [described(9, 5), batch(5)])
+    assert reader.known(database, EUI, EPOCH, b"hash").proven == b"key id 1"
+    database.close()
+
+
+def test_a_damaged_store_of_the_first_schema_is_salvaged_too(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    first_schema(file)
+    damages.replace(file)
+    database = Database(file)
+    assert next_of(database) == 5
+    database.close()
+
+
+def test_a_salvage_takes_over_which_keys_are_proven(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    database = Database(file)
+    writer.commit(database, [described(9, 5), batch(0)])
+    database.close()
+    damages.replace(file)
+    assert heard_nodes(file) == {EUI: Heard(b"key id 1", 1000)}
+
+
+def test_what_nodes_are_known_for_can_be_seen_beside_a_gateway_that_runs(
+    tmp_path: Path, database: Database
+) -> None:
+    file = tmp_path / "store.db"
+    assert heard_nodes(tmp_path / "other.db") == {}
+    writer.commit(database, [described(9, None)])
+    assert heard_nodes(file) == {EUI: Heard(b"key id 1", None)}
+    writer.commit(database, [batch(0, received_ms=5000), batch(1, received_ms=None)])
+    assert heard_nodes(file) == {EUI: Heard(b"key id 1", 5000)}
+    assert not list(tmp_path.glob("other*"))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -362,7 +432,7 @@ def test_a_row_that_was_damaged_unnoticed_does_not_block_those_behind_it(
 
 
 def test_a_descriptor_of_another_node_says_nothing_of_a_batch(database: Database) -> None:
-    other = Description(bytes(8), 1, None, 5, b"hash", 1, b"of another")
+    other = Description(bytes(8), 1, None, 5, b"hash", 1, b"of another", b"id")
     writer.commit(database, [described(9, 5), other, batch(0)])
     database.connection.execute("UPDATE batch SET descriptor = 2")
     assert [row.descriptor for row in reader.rows_after(database, 0, 9)] == [None]

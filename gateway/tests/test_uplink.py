@@ -23,7 +23,7 @@ from lilong_protocol.descriptor import Channel, encode_descriptor
 EUI = bytes.fromhex("0a1b2c3d4e5f6071")
 LEVEL = Channel(0, "level", "m", -3, -3, 0, "")
 HEART = Channel(1, "heart", "beat/min", 0, -3, 3, "")
-DESCRIPTION = Description(EUI, 1, 0, 0, b"hash", 1, encode_descriptor(1, [LEVEL, HEART]))
+DESCRIPTION = Description(EUI, 1, 0, 0, b"hash", 1, encode_descriptor(1, [LEVEL, HEART]), b"id")
 
 
 def batches(first: int, count: int, channel: int = 0, value: int = 0) -> list[Entry]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BITMAP_BITS = 16
-MAX_WINDOW = 8
+MAX_WINDOW = 16
 
 
 class Acknowledgement:

@@ -44,11 +44,16 @@ class Description:
             (self.descriptor_hash, self.descriptor)
         )
 
-    def follows(self, hello: "Hello") -> bool:
-        """Whether it is of the boot and the channels that the HELLO told of."""
+    def follows(self, hello: "Hello", *, known: bool) -> bool:
+        """Whether it is of the boot and the channels that the HELLO told of.
+
+        Without a descriptor only if the gateway knows the one of this hash.
+        """
         if self.boot_id != hello.boot_id or self.descriptor_hash != hello.descriptor_hash:
             return False
-        return self.descriptor is None or descriptor_hash(self.descriptor) == self.descriptor_hash
+        if self.descriptor is None:
+            return known
+        return descriptor_hash(self.descriptor) == self.descriptor_hash
 
 
 def descriptor_hash(descriptor: bytes) -> bytes:

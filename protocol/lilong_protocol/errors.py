@@ -2,7 +2,7 @@
 
 ProtocolError
 ├── DecodeError          their bytes: not what the specification allows; count it, drop it
-├── AuthenticationError  their bytes: not sealed or signed by a holder of the key; count it, drop it
+├── AuthenticationError  their bytes: not sealed or signed by the key's holder; count it, drop it
 ├── RangeError           our misuse: the value has no encoding; correct the caller
 └── StateError           our misuse: not allowed now; correct the caller
 """

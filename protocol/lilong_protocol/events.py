@@ -35,6 +35,15 @@ class Lost(Event):
         self.reason = reason
 
 
+class Requested(Event):
+    """Node: the gateway asks for something; do it, then call NodeSession.respond."""
+
+    def __init__(self, number: int, method: int, body: bytes) -> None:
+        self.number = number
+        self.method = method
+        self.body = body
+
+
 class HelloReceived(Event):
     """Gateway: an authentic HELLO; answer with GatewaySession.accept."""
 
@@ -103,3 +112,21 @@ class Closed(Event):
     def __init__(self, eui: bytes, reason: str) -> None:
         self.eui = eui
         self.reason = reason
+
+
+class Responded(Event):
+    """Gateway: what became of a request; code is one of lilong_protocol.request."""
+
+    def __init__(self, eui: bytes, method: int, code: int, payload: bytes) -> None:
+        self.eui = eui
+        self.method = method
+        self.code = code
+        self.payload = payload
+
+
+class Unanswered(Event):
+    """Gateway: the node is there, and left a request without a response."""
+
+    def __init__(self, eui: bytes, method: int) -> None:
+        self.eui = eui
+        self.method = method

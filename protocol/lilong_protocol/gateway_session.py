@@ -14,34 +14,36 @@ this end is in this file.
 """
 
 from lilong_protocol import cbor, events, frame, handshake
-from lilong_protocol.acknowledgement import MAX_WINDOW, pack_acknowledgements
+from lilong_protocol.acknowledgement import MAX_WINDOW
 from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
 from lilong_protocol.description import parse_description
 from lilong_protocol.errors import AuthenticationError, DecodeError
 from lilong_protocol.fields import ranged
 from lilong_protocol.node_streams import Candidates, NodeStreams
 from lilong_protocol.portable import TYPE_CHECKING, const
+from lilong_protocol.request import parse_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lilong_protocol.events import Event
     from lilong_protocol.receiver import Receiver
 
 _HINT_MS = const(1000)
 _MAX_TIME_MS = (1 << 48) - 1
-_SEALED = (frame.DATA, frame.TIME, frame.DESCRIBE)
+_SEALED = (frame.DATA, frame.TIME, frame.DESCRIBE, frame.RESPONSE)
 
 
 class GatewaySession:
     """Receives the batches of whichever node speaks on the link.
 
-    keys gives a node's 16-byte key by its EUI-64, or None for a stranger. now_ms is monotonic.
+    keys gives a node's 16-byte keys by its EUI-64, the oldest first; none for a stranger. There
+    are two while a node moves from one to the next. now_ms is monotonic.
     """
 
     def __init__(
         self,
-        keys: "Callable[[bytes], bytes | None]",
+        keys: "Callable[[bytes], Sequence[bytes] | None]",
         random: "Callable[[int], bytes]",
         window: int = MAX_WINDOW,
     ) -> None:
@@ -60,6 +62,11 @@ class GatewaySession:
         """The node whose session is in force."""
         return self._session.hello.eui if self._session is not None else None
 
+    @property
+    def key(self) -> "bytes | None":
+        """The node's key that the session in force was begun with."""
+        return self._session.hello.key if self._session is not None else None
+
     def receive(self, data: bytes, now_ms: int) -> "list[Event]":
         """Take one frame; whatever a stranger sends is counted and dropped."""
         try:
@@ -72,8 +79,7 @@ class GatewaySession:
             self.counters["undecodable"] += 1
         except AuthenticationError:
             self._count_forgery()
-        happened = self._events
-        self._events = []
+        happened, self._events = self._events, []
         return happened
 
     def accept(
@@ -87,16 +93,15 @@ class GatewaySession:
     ) -> None:
         """Answer a HELLO: next is what the store holds of each stream, time_ms the time at now_ms.
 
-        Ignored when a newer HELLO of the same boot was answered meanwhile.
+        Ignored when a newer HELLO of the same boot was answered meanwhile, or its key withdrawn.
         """
-        key = self._keys(hello.eui)
-        if key is None or self._candidates.outdate(hello):
+        if not self._holds_key_of(hello) or self._candidates.outdate(hello):
             return
         clear = handshake.welcome_clear(self._random(handshake.RANDOM_BYTES))
         head = handshake.welcome_header() + clear
-        cipher = handshake.session_cipher(key, hello.frame, head, node=False)
+        cipher = handshake.session_cipher(hello.key, hello.frame, head, node=False)
         welcome = handshake.Welcome(time_ms, next, descriptor_known=descriptor_known)
-        candidate = NodeStreams(hello, cipher, next)
+        candidate = NodeStreams(hello, cipher, next, described=descriptor_known)
         candidate.welcome = cipher.seal(frame.WELCOME, welcome.pack(), clear=clear)
         if time_ms is not None:
             candidate.clock_ms = time_ms - now_ms
@@ -129,11 +134,21 @@ class GatewaySession:
 
     def pause(self) -> None:
         """Ask the node to keep its batches for now: the store takes none."""
-        self._set_window(0)
+        if self._session is not None:
+            self._session.set_window(0)
 
     def resume(self) -> None:
         """Ask the node to go on."""
-        self._set_window(self._window)
+        if self._session is not None:
+            self._session.set_window(self._window)
+
+    def request(self, method: int, body: bytes) -> bool:
+        """Ask the node for something; Responded or Unanswered follows, or Closed.
+
+        False while no session is open or something else is being asked. Errors as Question.ask.
+        """
+        session = self._session
+        return session is not None and session.open and session.question.ask(method, body)
 
     def hint(self) -> None:
         """Ask whoever listens for a HELLO, by a frame that proves nothing."""
@@ -149,7 +164,8 @@ class GatewaySession:
             # The RESET below makes the node say HELLO; the event waits for the next receive.
             self._end(session, "the keys are used up")
         elif session is not None and session.open:
-            return self._poll_session(session)
+            self._give_up(session, now_ms)
+            return session.poll(now_ms)
         if self._hint:
             self._hint = False
             self._hint_ms = now_ms
@@ -160,12 +176,12 @@ class GatewaySession:
 
     def _take_hello(self, data: bytes) -> None:
         eui = handshake.hello_eui(data)
-        key = self._keys(eui)
-        if key is None:
+        keys = self._keys(eui)
+        if not keys:
             self._refuse("unknown node", eui)
             return
         try:
-            hello = handshake.open_hello(data, key)
+            hello = handshake.open_hello_of(data, keys)
         except AuthenticationError:
             self._refuse("wrong key", eui)
         except DecodeError as error:
@@ -192,7 +208,7 @@ class GatewaySession:
     def _opens_candidate(self, header: frame.Header, data: bytes) -> bool:
         """Whether this is the DESCRIBE that puts a prepared session in force."""
         opened = self._candidates.open(header, data)
-        if opened is None:
+        if opened is None or not self._holds_key_of(opened[0].hello):
             return False
         if self._session is not None:
             self._events.append(events.Closed(self._session.hello.eui, "a new session"))
@@ -213,20 +229,28 @@ class GatewaySession:
             asked, _ = cbor.decode_first(plaintext)
             asked = ranged(asked, 0, _MAX_TIME_MS, "the uptime of a TIME")
             session.answer = cbor.encode_sequence([asked, session.time_ms(now_ms)])
+        elif header.kind == frame.RESPONSE:
+            self._take_response(session, plaintext)
 
     def _take_data(self, session: NodeStreams, stream: int, plaintext: bytes) -> None:
         seq, item = cbor.decode_first(plaintext)
-        if type(seq) is not int or not 0 <= seq < 1 << 32:
-            raise DecodeError("a wrong sequence number")
+        seq = ranged(seq, 0, (1 << 32) - 1, "a sequence number")
         if session.receivers[stream].accept(seq):
             hello = session.hello
             self._events.append(events.BatchReceived(hello.eui, hello.epoch, stream, seq, item))
         else:
             self.counters["repeated"] += 1
 
+    def _take_response(self, session: NodeStreams, plaintext: bytes) -> None:
+        response = parse_response(plaintext)
+        method = session.question.answered(response)
+        if method is not None:
+            eui = session.hello.eui
+            self._events.append(events.Responded(eui, method, response.code, response.payload))
+
     def _take_describe(self, session: NodeStreams, plaintext: bytes) -> None:
         description = parse_description(plaintext)
-        if not description.follows(session.hello):
+        if not description.follows(session.hello, known=session.described):
             raise DecodeError("a DESCRIBE that contradicts its HELLO")
         if not session.told:
             session.told = True
@@ -239,10 +263,8 @@ class GatewaySession:
             first = hello.first[receiver.stream]
             missing = first - receiver.next
             if missing > 0:
-                stream = receiver.stream
-                self._events.append(
-                    events.Advanced(hello.eui, hello.epoch, stream, first, missing)
-                )
+                told = events.Advanced(hello.eui, hello.epoch, receiver.stream, first, missing)
+                self._events.append(told)
 
     def _hint_if_idle(self, now_ms: int) -> None:
         """Somebody speaks under keys we do not have, as after our own restart."""
@@ -261,27 +283,18 @@ class GatewaySession:
         self._hint = True
         self._events.append(events.Closed(session.hello.eui, reason))
 
-    # What leaves
+    def _give_up(self, session: NodeStreams, now_ms: int) -> None:
+        """Note a request without a response; the event waits for the next receive."""
+        method = session.question.gave_up(now_ms)
+        if method is not None:
+            self._events.append(events.Unanswered(session.hello.eui, method))
 
-    def _poll_session(self, session: NodeStreams) -> "bytes | None":
-        if session.answer is not None:
-            answer = session.answer
-            session.answer = None
-            return session.cipher.seal(frame.TIME, answer, frame.CONTROL_STREAM)
-        due = [receiver for receiver in session.receivers if receiver.due]
-        if not due:
-            return None
-        entries = [receiver.acknowledgement() for receiver in due]
-        return session.cipher.seal(frame.ACK, pack_acknowledgements(entries), frame.CONTROL_STREAM)
+    def _holds_key_of(self, hello: handshake.Hello) -> bool:
+        """Whether the key that this HELLO was opened with has not been withdrawn."""
+        return hello.key in (self._keys(hello.eui) or ())
 
     def _receiver(self, epoch: int, stream: int) -> "Receiver | None":
         session = self._session
         if session is None or session.hello.epoch != epoch:
             return None
         return session.receivers[stream]
-
-    def _set_window(self, window: int) -> None:
-        if self._session is not None:
-            for receiver in self._session.receivers:
-                receiver.due = receiver.due or receiver.window != window
-                receiver.window = window

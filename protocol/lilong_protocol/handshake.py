@@ -18,6 +18,7 @@ from lilong_protocol.frame import (
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 RANDOM_BYTES = 8
@@ -61,6 +62,8 @@ class Hello:
         self.firmware = firmware
         self.frame = b""
         """The frame that this was opened from: the first half of the transcript."""
+        self.key = b""
+        """The key that it was opened with."""
 
     def is_outdated_by(self, other: "Hello") -> bool:
         """Whether the other is of the same boot and was said later, or is this one again.
@@ -111,7 +114,21 @@ def open_hello(frame: bytes, key: bytes) -> Hello:
         raise DecodeError("a HELLO with too few fields")
     hello = _checked_hello(eui, fields)
     hello.frame = frame
+    hello.key = key
     return hello
+
+
+def open_hello_of(frame: bytes, keys: "Sequence[bytes]") -> Hello:
+    """Return the HELLO by the first of one or two keys whose tag is right; errors as open_hello.
+
+    Trying needs no mark of the key on the wire, which a node that lost its memory would get wrong.
+    """
+    for key in keys[:-1]:
+        try:
+            return open_hello(frame, key)
+        except AuthenticationError:
+            continue
+    return open_hello(frame, keys[-1])
 
 
 def _checked_hello(eui: bytes, fields: "list[Any]") -> Hello:

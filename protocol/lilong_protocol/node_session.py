@@ -3,11 +3,12 @@
     state       leaves it on                               next state
     CLOSED      the HELLO is due and was polled            GREETING
     GREETING    an authentic WELCOME                       DESCRIBING
-                the time-out                               GREETING (a new HELLO)
+                the next HELLO is due                      GREETING (a new HELLO)
     DESCRIBING  an authentic ACK                           OPEN
                 DESCRIBE was tried too often               CLOSED
     OPEN        a batch or the time was tried too often,
                 the keys are used up or a day old,
+                a new key was kept, and that was answered,
                 the outbox overflowed,
                 too many frames that do not authenticate   CLOSED
 
@@ -15,14 +16,17 @@ A RESET proves nothing: it brings a HELLO or a question for the time forward, an
 but one that is still not OPEN after seconds. All that changes this end's state is in this file.
 """
 
-from lilong_protocol import cbor, frame, handshake
+from lilong_protocol import cbor, frame
 from lilong_protocol.acknowledgement import parse_acknowledgements
+from lilong_protocol.answers import Answers
 from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
 from lilong_protocol.description import Description, descriptor_hash
 from lilong_protocol.dispatch import Dispatch
 from lilong_protocol.errors import DecodeError, ProtocolError
-from lilong_protocol.events import Acknowledged, Lost, Opened, Synchronised
+from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
+from lilong_protocol.greeting import Greeter
 from lilong_protocol.portable import TYPE_CHECKING, const
+from lilong_protocol.request import parse_request
 from lilong_protocol.sender import MAX_TRIES
 from lilong_protocol.time_exchange import TimeExchange
 
@@ -32,26 +36,18 @@ if TYPE_CHECKING:
     from lilong_protocol.cipher import FrameCipher
     from lilong_protocol.dispatch import Outbox
     from lilong_protocol.events import Event
+    from lilong_protocol.greeting import Greeting
+    from lilong_protocol.node_keys import NodeKeys
 
 CLOSED = 0
 GREETING = 1
 DESCRIBING = 2
 OPEN = 3
 
-_HELLO_MIN_MS = const(500)
-_HELLO_MAX_MS = const(8000)
 _SILENT_MS = const(1000)
 _UNDESCRIBED_MS = const(3000)
 _DAY_MS = const(86400000)
-
-
-class Greeting:
-    """What this boot of this firmware says of itself in a HELLO."""
-
-    def __init__(self, boot_id: int, reset_cause: int, firmware: str) -> None:
-        self.boot_id = boot_id
-        self.reset_cause = reset_cause
-        self.firmware = firmware
+_SEALED = (frame.ACK, frame.TIME, frame.REQUEST)
 
 
 class NodeSession:
@@ -64,29 +60,30 @@ class NodeSession:
     def __init__(
         self,
         eui: bytes,
-        key: bytes,
+        keys: "NodeKeys",
         outbox: "Outbox",
         random: "Callable[[int], bytes]",
-        greeting: Greeting,
+        greeting: "Greeting",
         descriptor: bytes,
     ) -> None:
         self._eui = eui
-        self._key = key
+        self._keys = keys
         self._outbox = outbox
-        self._random = random
-        self._greeting = greeting
+        self._boot_id = greeting.boot_id
         self._descriptor = descriptor
         self._hash = descriptor_hash(descriptor)
-        self.counters = {"undecodable": 0, "unauthentic": 0, "sessions": 0, "lost": 0}
+        self._greeter = Greeter(eui, keys, random, greeting, self._hash)
+        self.counters = {
+            "undecodable": 0,
+            "unauthentic": 0,
+            "sessions": 0,
+            "lost": 0,
+            "unsaved": 0,
+        }
         self.state = CLOSED
         self.boot_epoch_ms: int | None = None
         self._boot_uncertainty_ms = 0
         self._events: list[Event] = []
-        self._hello = b""
-        self._hello_first = [0] * frame.STREAMS
-        self._hello_ms = 0
-        self._hello_due_ms = 0
-        self._hello_wait_ms: int = _HELLO_MIN_MS
         self._cipher: FrameCipher | None = None
         self._opened_ms = 0
         self._heard_ms = 0
@@ -95,6 +92,7 @@ class NodeSession:
         self._describe_due_ms = 0
         self._dispatch = Dispatch(outbox)
         self._clock = TimeExchange(0)
+        self._answers = Answers(keys, self.counters)
 
     @property
     def idle(self) -> bool:
@@ -121,8 +119,14 @@ class NodeSession:
             return self._poll_hello(now_ms)
         if self.state == DESCRIBING:
             return self._poll_describe(now_ms)
-        asking = self._poll_time(now_ms)
-        return self._poll_data(now_ms) if asking is None and self.state == OPEN else asking
+        leaving = self._poll_time(now_ms)
+        if leaving is None and self.state == OPEN:
+            leaving = self._poll_response(now_ms)
+        return self._poll_data(now_ms) if leaving is None and self.state == OPEN else leaving
+
+    def respond(self, number: int, code: int, payload: bytes = b"") -> None:
+        """Answer a Requested event of this session; code is one of lilong_protocol.request."""
+        self._answers.answer(number, code, payload)
 
     def events(self) -> "list[Event]":
         """Return what polling has brought about since the last call."""
@@ -133,9 +137,11 @@ class NodeSession:
     def due_ms(self, now_ms: int) -> int:
         """Return the milliseconds until poll has something to do, although nothing happens."""
         if self.state <= GREETING:
-            return max(0, self._hello_due_ms - now_ms)
+            return max(0, self._greeter.due_ms - now_ms)
         if self.state == DESCRIBING:
             return max(0, self._describe_due_ms - now_ms)
+        if self._answers.waiting:
+            return 0
         time_ms = max(0, self._clock.due_ms - now_ms)
         data_ms = self._dispatch.due_ms(now_ms)
         return time_ms if data_ms is None else min(time_ms, data_ms)
@@ -148,11 +154,13 @@ class NodeSession:
             self._take_reset(now_ms)
         elif header.kind == frame.WELCOME:
             self._take_welcome(header, data, now_ms)
-        elif self._cipher is not None and header.kind in (frame.ACK, frame.TIME):
+        elif self._cipher is not None and header.kind in _SEALED:
             plaintext = self._cipher.open(header, data)
             self._heard_ms = now_ms
             if header.kind == frame.ACK:
                 self._take_acknowledgement(plaintext, now_ms)
+            elif header.kind == frame.REQUEST:
+                self._take_request(plaintext)
             elif self._clock.answered(plaintext, now_ms):
                 self._tell_time()
 
@@ -160,8 +168,7 @@ class NodeSession:
         """A hint from nobody in particular: whoever sends many of them must not move us much."""
         silent_ms = now_ms - self._heard_ms
         if self.state == GREETING:
-            if now_ms - self._hello_ms >= max(_HELLO_MIN_MS, self._hello_wait_ms // 4):
-                self._hello_due_ms = now_ms
+            self._greeter.hint(now_ms)
         elif self.state == DESCRIBING and silent_ms >= _UNDESCRIBED_MS:
             self._close("the gateway asks for a new session", now_ms)
         elif self.state == OPEN and silent_ms >= _SILENT_MS:
@@ -170,16 +177,16 @@ class NodeSession:
     def _take_welcome(self, header: frame.Header, data: bytes, now_ms: int) -> None:
         if self.state != GREETING:
             return
-        head = handshake.welcome_head(data)
-        cipher = handshake.session_cipher(self._key, self._hello, head, node=True)
-        plaintext = cipher.open(header, data, handshake.Welcome.CLEAR_BYTES)
-        welcome = handshake.parse_welcome(plaintext)
+        cipher, welcome = self._greeter.open_welcome(header, data)
         self._dispatch.check(welcome.next)
+        if not self._greeter.succeeded():
+            self.counters["unsaved"] += 1  # The next HELLO is under the other key.
+            return
         self._cipher = cipher
         self.counters["sessions"] += 1
         self._opened_ms = self._heard_ms = now_ms
-        self._hello_wait_ms = _HELLO_MIN_MS
-        self._dispatch.begin(welcome.next, self._hello_first, now_ms)
+        self._answers = Answers(self._keys, self.counters)
+        self._dispatch.begin(welcome.next, self._greeter.first, now_ms)
         for stream in range(frame.STREAMS):
             self._events.append(Acknowledged(stream, welcome.next[stream]))
         self._begin_time(welcome.time_ms, now_ms)
@@ -190,8 +197,15 @@ class NodeSession:
 
     def _begin_time(self, gateway_ms: "int | None", now_ms: int) -> None:
         self._clock = TimeExchange(now_ms)
-        if gateway_ms is not None and self._clock.measured(self._hello_ms, gateway_ms, now_ms):
+        if gateway_ms is not None and self._clock.measured(
+            self._greeter.said_ms, gateway_ms, now_ms
+        ):
             self._tell_time()
+
+    def _take_request(self, plaintext: bytes) -> None:
+        request = parse_request(plaintext)
+        if self.state == OPEN and self._answers.take(request):
+            self._events.append(Requested(request.number, request.method, request.body))
 
     def _take_acknowledgement(self, plaintext: bytes, now_ms: int) -> None:
         entries = parse_acknowledgements(plaintext)
@@ -215,32 +229,10 @@ class NodeSession:
     # What leaves
 
     def _poll_hello(self, now_ms: int) -> "bytes | None":
-        if now_ms < self._hello_due_ms:
+        if now_ms < self._greeter.due_ms:
             return None
-        outbox = self._outbox
-        streams = range(frame.STREAMS)
-        self._hello_first = [outbox.first(stream) for stream in streams]
-        hello = handshake.Hello(
-            self._eui,
-            self._greeting.boot_id,
-            outbox.epoch,
-            now_ms,
-            self._hello_first,
-            [outbox.next(stream) for stream in streams],
-            self._hash,
-            self._greeting.reset_cause,
-            self._greeting.firmware,
-        )
-        self._hello = hello.pack(self._key, self._random(handshake.RANDOM_BYTES))
-        self._hello_ms = now_ms
-        self._hello_due_ms = now_ms + self._hello_wait_ms + self._jitter_ms()
-        self._hello_wait_ms = min(2 * self._hello_wait_ms, _HELLO_MAX_MS)
         self.state = GREETING
-        return self._hello
-
-    def _jitter_ms(self) -> int:
-        """Up to a quarter of the wait, so that the nodes of one gateway do not speak in step."""
-        return self._random(1)[0] * self._hello_wait_ms // 1024
+        return self._greeter.hello(self._outbox, now_ms)
 
     def _poll_describe(self, now_ms: int) -> "bytes | None":
         if now_ms < self._describe_due_ms:
@@ -253,7 +245,7 @@ class NodeSession:
         self._describe_due_ms = now_ms + wait_ms
         descriptor = self._descriptor if self._describe_descriptor else None
         description = Description(
-            self._greeting.boot_id,
+            self._boot_id,
             self.boot_epoch_ms,
             self._boot_uncertainty_ms,
             self._hash,
@@ -268,6 +260,14 @@ class NodeSession:
             self._close("no answer to TIME", now_ms)
             return None
         return self._seal(frame.TIME, self._clock.ask(now_ms), frame.CONTROL_STREAM)
+
+    def _poll_response(self, now_ms: int) -> "bytes | None":
+        response = self._answers.take_due()
+        if response is not None:
+            return self._seal(frame.RESPONSE, response.pack(), frame.CONTROL_STREAM)
+        if self._answers.rekeyed:
+            self._close("a new key", now_ms)
+        return None
 
     def _poll_data(self, now_ms: int) -> "bytes | None":
         due = self._dispatch.due(now_ms)
@@ -295,6 +295,6 @@ class NodeSession:
     def _close(self, reason: str, now_ms: int) -> None:
         self.state = CLOSED
         self._cipher = None
-        self._hello_due_ms = now_ms
+        self._greeter.begin(now_ms)
         self.counters["lost"] += 1
         self._events.append(Lost(reason))

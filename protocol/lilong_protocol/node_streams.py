@@ -1,14 +1,15 @@
 """What the gateway holds of one node while it is on a link: its keys and its four streams."""
 
+from lilong_protocol import frame
+from lilong_protocol.acknowledgement import pack_acknowledgements
 from lilong_protocol.cipher import FORGERY_LIMIT
 from lilong_protocol.errors import AuthenticationError
-from lilong_protocol.frame import STREAMS
 from lilong_protocol.portable import TYPE_CHECKING, const
 from lilong_protocol.receiver import Receiver
+from lilong_protocol.request import Question
 
 if TYPE_CHECKING:
     from lilong_protocol.cipher import FrameCipher
-    from lilong_protocol.frame import Header
     from lilong_protocol.handshake import Hello
 
 _CANDIDATES = const(8)
@@ -17,19 +18,46 @@ _CANDIDATES = const(8)
 class NodeStreams:
     """Keys and streams of one node on this link."""
 
-    def __init__(self, hello: "Hello", cipher: "FrameCipher", durable: "list[int]") -> None:
+    def __init__(
+        self, hello: "Hello", cipher: "FrameCipher", durable: "list[int]", *, described: bool
+    ) -> None:
         self.hello = hello
         self.cipher = cipher
-        self.receivers = [Receiver(stream, durable[stream]) for stream in range(STREAMS)]
+        self.receivers = [Receiver(stream, durable[stream]) for stream in range(frame.STREAMS)]
+        self.described = described
+        """Whether the gateway holds the node's descriptor."""
         self.welcome: bytes | None = None
         self.told = False
         self.open = False
         self.answer: bytes | None = None
+        self.question = Question()
         self.clock_ms: int | None = None
+
+    def set_window(self, window: int) -> None:
+        """Take this many batches of each stream from now on; the node is told of a change."""
+        for receiver in self.receivers:
+            receiver.due = receiver.due or receiver.window != window
+            receiver.window = window
+
+    def poll(self, now_ms: int) -> "bytes | None":
+        """Return the next frame for the node, or None when nothing is due."""
+        if self.answer is not None:
+            answer = self.answer
+            self.answer = None
+            return self._seal(frame.TIME, answer)
+        due = [receiver for receiver in self.receivers if receiver.due]
+        if due:
+            entries = [receiver.acknowledgement() for receiver in due]
+            return self._seal(frame.ACK, pack_acknowledgements(entries))
+        asked = self.question.poll(now_ms)
+        return None if asked is None else self._seal(frame.REQUEST, asked)
 
     def time_ms(self, now_ms: int) -> "int | None":
         """Return milliseconds since 2000 at now_ms, None while the gateway's clock is not set."""
         return None if self.clock_ms is None else self.clock_ms + now_ms
+
+    def _seal(self, kind: int, plaintext: bytes) -> bytes:
+        return self.cipher.seal(kind, plaintext, frame.CONTROL_STREAM)
 
 
 class Candidates:
@@ -62,7 +90,7 @@ class Candidates:
                 return welcome
         return None
 
-    def open(self, header: "Header", data: bytes) -> "tuple[NodeStreams, bytes] | None":
+    def open(self, header: "frame.Header", data: bytes) -> "tuple[NodeStreams, bytes] | None":
         """Return the session that this DESCRIBE proves to be fresh, and its plaintext.
 
         That one and those before it wait no longer.

@@ -15,8 +15,11 @@ from lilong_protocol.cipher import GATEWAY_ID, NODE_ID, FrameCipher
 from lilong_protocol.errors import AuthenticationError, DecodeError
 from lilong_protocol.events import BatchReceived, Described, HelloReceived
 from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import OPEN, Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import OPEN, NodeSession
+from lilong_protocol.request import REKEY
 
 DELAY_MS = 2
 
@@ -168,25 +171,45 @@ class Replay:
 
 
 def check_session(golden):
-    check_keys(golden)
-    key = octets(golden["key"])
-    check(text_of(kdf.hkdf(key, b"", b"lilong hello", 16)) == golden["hello_key"], "HELLO key")
-    check_opened(golden)
+    check_derived(golden, golden)
+    check_opened(golden["key"], golden["salt"], golden["steps"])
     check_node(golden)
     check_gateway(golden)
 
 
-def check_opened(golden):
+def check_rekey(golden):
+    """Two sessions, the second one under the next key."""
+    second = 1
+    while golden["steps"][second]["name"] != "HELLO":
+        second += 1
+    parts = (golden["steps"][:second], golden["steps"][second:])
+    for name, derived, steps in zip(("key", "next_key"), golden["sessions"], parts):
+        check_derived({"key": golden[name]}, derived)
+        check_opened(golden[name], derived["salt"], steps)
+    node = check_node(golden)
+    check(text_of(node.current) == golden["next_key"] and node.next is None, "the node's slots")
+    check_gateway(golden)
+
+
+def check_derived(keys, derived):
+    whole = {}
+    for part in (derived, keys):
+        whole.update(part)
+    check_keys(whole)
+    hello_key = kdf.hkdf(octets(keys["key"]), b"", b"lilong hello", 16)
+    check(text_of(hello_key) == derived["hello_key"], "HELLO key")
+
+
+def check_opened(key, salt, steps):
     """Open and seal each frame anew from the keys that its HELLO and WELCOME give."""
-    said, answered = [octets(step["frame"]) for step in golden["steps"][:2]]
+    said, answered = [octets(step["frame"]) for step in steps[:2]]
     clear = handshake.welcome_head(answered)
-    key = octets(golden["key"])
-    check(text_of(kdf.sha256(said + clear)) == golden["salt"], "salt")
+    check(text_of(kdf.sha256(said + clear)) == salt, "salt")
     ends = {
-        "node": handshake.session_cipher(key, said, clear, node=True),
-        "gateway": handshake.session_cipher(key, said, clear, node=False),
+        "node": handshake.session_cipher(octets(key), said, clear, node=True),
+        "gateway": handshake.session_cipher(octets(key), said, clear, node=False),
     }
-    for step in golden["steps"][1:]:
+    for step in steps[1:]:
         data, source = octets(step["frame"]), step["from"]
         header = frame.parse_header(data)
         head = clear[8:] if header.kind == frame.WELCOME else b""
@@ -197,7 +220,7 @@ def check_opened(golden):
         check(sealed == data, "seal " + step["name"])
 
 
-def node_of(golden):
+def node_of(golden, keys):
     outbox = MemoryOutbox(golden["epoch"])
     for row in golden["outbox"]:
         outbox.acknowledged(row[0], row[1])
@@ -205,41 +228,49 @@ def node_of(golden):
             outbox.append(row[0], octets(item))
     greeting = Greeting(golden["boot_id"], golden["reset_cause"], golden["firmware"])
     random = Replay(golden["node_random"])
-    key, eui = octets(golden["key"]), octets(golden["eui"])
-    return NodeSession(eui, key, outbox, random, greeting, octets(golden["descriptor"]))
+    eui, descriptor = octets(golden["eui"]), octets(golden["descriptor"])
+    return NodeSession(eui, keys, outbox, random, greeting, descriptor)
 
 
 def check_node(golden):
-    """The node says, byte for byte, what it said then."""
-    node = node_of(golden)
+    """The node says, byte for byte, what it said then; return its keys."""
+    keys = NodeKeys(octets(golden["key"]))
+    node = node_of(golden, keys)
     for step in golden["steps"]:
         data = octets(step["frame"])
         if step["from"] == "node":
-            check(node.poll(step["at_ms"]) == data, "the node's " + step["name"])
+            said = node.poll(step["at_ms"])
+            if said is None:
+                # Ending a session says nothing; the HELLO after it does.
+                said = node.poll(step["at_ms"])
+            check(said == data, "the node's " + step["name"])
         else:
             node.receive(data, step["at_ms"] + DELAY_MS)
     check(node.state == OPEN and node.idle, "the node is done")
+    return keys
 
 
 def check_gateway(golden):
     """The gateway answers, byte for byte, as it answered then."""
-    known = {octets(golden["eui"]): octets(golden["key"])}
-    gateway = GatewaySession(known.get, Replay(golden["gateway_random"]))
+    keys = [octets(golden[name]) for name in ("key", "next_key") if name in golden]
+    gateway = GatewaySession({octets(golden["eui"]): keys}.get, Replay(golden["gateway_random"]))
+    durable = list(golden["gateway_durable"])
     for step in golden["steps"]:
         data, now_ms = octets(step["frame"]), step["at_ms"]
+        if step["name"] == "REQUEST":
+            gateway.request(REKEY, keys[1])
         if step["from"] == "gateway":
             check(gateway.poll(now_ms) == data, "the gateway's " + step["name"])
             continue
         for event in gateway.receive(data, now_ms + DELAY_MS):
-            handle(golden, gateway, event, now_ms + DELAY_MS)
+            handle(golden, gateway, durable, event, now_ms + DELAY_MS)
 
 
-def handle(golden, gateway, event, now_ms):
+def handle(golden, gateway, durable, event, now_ms):
     if isinstance(event, HelloReceived):
         start_ms = golden["gateway_time_ms_at_0"]
         time_ms = None if start_ms is None else start_ms + now_ms
         known = golden["gateway_knows_descriptor"]
-        durable = golden["gateway_durable"]
         gateway.accept(event.hello, durable, time_ms, now_ms, descriptor_known=known)
     elif isinstance(event, Described):
         gateway.described()
@@ -247,7 +278,10 @@ def handle(golden, gateway, event, now_ms):
         held = golden["outbox"][event.stream]
         check(text_of(event.item) == held[2 + event.seq - held[1]], "the item of a batch")
         check(blocks.decode_block(event.item).count > 0, "readings of a batch")
-        gateway.stored(event.epoch, event.stream, event.seq)
+        late = [event.stream, event.seq] == golden.get("late")
+        if not late or gateway.key != octets(golden["key"]):
+            durable[event.stream] = event.seq + 1
+            gateway.stored(event.epoch, event.stream, event.seq)
 
 
 CHECKS = (
@@ -258,6 +292,7 @@ CHECKS = (
     ("serial", check_serial),
     ("session_first", check_session),
     ("session_resumed", check_session),
+    ("session_rekey", check_rekey),
 )
 
 

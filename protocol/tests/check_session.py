@@ -2,13 +2,16 @@
 
 import sys
 
-from lilong_protocol import events, kdf
+from lilong_protocol import events, kdf, request
 from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import OPEN, Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import OPEN, NodeSession
 
 EUI = bytes(range(8))
 KEY = bytes(range(16, 32))
+NEXT_KEY = bytes(range(32, 48))
 CENTURY_MS = 845000000000
 
 
@@ -72,7 +75,7 @@ class Gateway:
 
 def make_node(outbox, seed=1):
     greeting = Greeting(7, 1, "check")
-    return NodeSession(EUI, KEY, outbox, Random(seed), greeting, b"descriptor")
+    return NodeSession(EUI, NodeKeys(KEY), outbox, Random(seed), greeting, b"descriptor")
 
 
 def exchange(node, gateway, start_ms, span_ms, lose=None):
@@ -106,7 +109,7 @@ def check_delivery_with_loss():
     for number in range(60):
         outbox.append(number % 4, b"\x00item" + bytes([number]))
     node = make_node(outbox)
-    gateway = Gateway({EUI: KEY})
+    gateway = Gateway({EUI: [KEY]})
     exchange(node, gateway, 0, 60000, lambda _: random(1)[0] < 64)
     check(node.state == OPEN, "the session is open")
     check(len(gateway.store) == 60, "all batches arrived: " + str(len(gateway.store)))
@@ -115,10 +118,28 @@ def check_delivery_with_loss():
 
 def check_time():
     node = make_node(MemoryOutbox(1))
-    happened = exchange(node, Gateway({EUI: KEY}), 0, 3000)
+    happened = exchange(node, Gateway({EUI: [KEY]}), 0, 3000)
     times = [event for event in happened if isinstance(event, events.Synchronised)]
     check(times[0].first and not times[1].first, "the first one says so")
     check(times[0].epoch_ms_at_boot == CENTURY_MS, "the offset is right")
+
+
+def said(node, gateway, now_ms):
+    """Let both ends say all that they have to say now; return their frames."""
+    text = b""
+    for source, sink in ((node, gateway), (gateway.session, node)):
+        frame = source.poll(now_ms)
+        while frame is not None:
+            text += frame
+            for event in sink.receive(frame, now_ms) or ():
+                if isinstance(event, events.Requested):
+                    node.respond(event.number, request.UNKNOWN, b"no")
+            frame = source.poll(now_ms)
+    return text
+
+
+def hexadecimal(octets):
+    return "".join(["%02x" % octet for octet in octets])
 
 
 def check_transcript():
@@ -126,22 +147,54 @@ def check_transcript():
     outbox = MemoryOutbox(5)
     outbox.append(2, bytes([0, 1, 2, 3]))
     node = make_node(outbox)
-    gateway = Gateway({EUI: KEY})
+    gateway = Gateway({EUI: [KEY]})
     text = b""
     for now_ms in range(0, 1000, 50):
-        for source, sink in ((node, gateway), (gateway.session, node)):
-            frame = source.poll(now_ms)
-            while frame is not None:
-                text += frame
-                sink.receive(frame, now_ms)
-                frame = source.poll(now_ms)
-    return "".join(["%02x" % octet for octet in kdf.sha256(text)])
+        text += said(node, gateway, now_ms)
+    return hexadecimal(kdf.sha256(text))
+
+
+class Slots:
+    """Saves keys; the flash refuses the second time."""
+
+    def __init__(self):
+        self.saved = []
+
+    def save(self, current, following):
+        self.saved.append((current, following))
+        return len(self.saved) != 2
+
+
+def check_rotation():
+    """The frames by which a node moves to its next key, after a request that it does not know."""
+    outbox = MemoryOutbox(6)
+    for number in range(40):
+        outbox.append(number % 4, b"\x00item" + bytes([number]))
+    slots = Slots()
+    keys = NodeKeys(KEY, None, slots.save)
+    node = NodeSession(EUI, keys, outbox, Random(3), Greeting(8, 1, "check"), b"descriptor")
+    gateway = Gateway({EUI: [KEY, NEXT_KEY]})
+    text = b""
+    for now_ms in range(0, 9000, 20):
+        if now_ms == 1000:
+            check(gateway.session.request(200, b"what"), "a request is sent")
+        elif gateway.session.key == KEY and now_ms > 2000:
+            gateway.session.request(request.REKEY, NEXT_KEY)
+        text += said(node, gateway, now_ms)
+    answers = [event for event in gateway.seen if isinstance(event, events.Responded)]
+    codes = [event.code for event in answers]
+    check(codes == [request.UNKNOWN, request.DONE, request.DONE], "the answers: " + str(codes))
+    check(gateway.session.key == NEXT_KEY and node.state == OPEN, "the node is on its next key")
+    following = (NEXT_KEY, None)
+    check(slots.saved == [(KEY, NEXT_KEY), following, following], "what was saved")
+    check(len(gateway.store) == 40 and node.idle, "the batches are stored")
+    return hexadecimal(kdf.sha256(text))
 
 
 def main():
     check_delivery_with_loss()
     check_time()
-    print(check_transcript())
+    print(check_transcript(), check_rotation())
 
 
 if __name__ == "__main__":

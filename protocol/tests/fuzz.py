@@ -29,6 +29,7 @@ from lilong_protocol import (
     descriptor,
     frame,
     handshake,
+    request,
     serial,
 )
 from lilong_protocol.acknowledgement import (
@@ -56,12 +57,14 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "parse_acknowledgements": parse_acknowledgements,
     "parse_description": description.parse_description,
     "parse_welcome": handshake.parse_welcome,
+    "parse_request": request.parse_request,
+    "parse_response": request.parse_response,
     "parse_header": frame.parse_header,
     "hello_eui": handshake.hello_eui,
     "open_hello": lambda data: handshake.open_hello(data, KEY),
     "welcome_head": handshake.welcome_head,
 }
-SEQUENCES = (0, 1, 2, 4, 6, 7, 8)
+SEQUENCES = (0, 1, 2, 4, 6, 7, 8, 9, 10)
 """Which of the sound encodings are sequences of CBOR."""
 
 
@@ -74,7 +77,7 @@ def sound(dice: random.Random) -> list[bytes]:
     first = [dice.randrange(100) for _ in range(4)]
     channel = descriptor.Channel(1, "level", "m", -3, -3, 0, "water level")
     hello = handshake.Hello(bytes(8), 1, 2, 3, first, [200] * 4, bytes(8), 1, "fuzzed")
-    told = [Acknowledgement(dice.randrange(4), count, 5, 8)]
+    told = [Acknowledgement(dice.randrange(4), count, 5, 16)]
     return [
         blocks.encode_single(1, 5, spread),
         blocks.encode_series(1, times, values, dice.choice((None, 7))),
@@ -85,6 +88,8 @@ def sound(dice: random.Random) -> list[bytes]:
         pack_acknowledgements(told),
         description.Description(1, None, 0, bytes(8), b"d").pack(),
         handshake.Welcome(5, first, descriptor_known=True).pack(),
+        request.Request(count, request.REKEY, KEY).pack(),
+        request.Response(count, request.DONE, dice.randbytes(count)).pack(),
         cobs.encode(dice.randbytes(count)),
     ]
 

@@ -3,17 +3,22 @@
 import random
 
 import link_ends as ends
-from fuzz_bench import KINDS, FindingError, Gateway, Note, counter_of, sealed
+from fuzz_bench import KINDS, FindingError, Gateway, Note, Slots, counter_of, sealed
 from fuzz_input import NUMBERS, absurd, bent
 
-from lilong_protocol import cbor, frame, handshake
+from lilong_protocol import cbor, frame, handshake, request
 from lilong_protocol.acknowledgement import parse_acknowledgements
 from lilong_protocol.cipher import FrameCipher
 from lilong_protocol.description import descriptor_hash
+from lilong_protocol.errors import DecodeError
+from lilong_protocol.events import Requested
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import OPEN, Greeting, NodeSession
+from lilong_protocol.node_session import OPEN, NodeSession
 from lilong_protocol.serial import wrap
 
+MOST_AT_ONCE = 4 * ends.WINDOW + 8
+"""Frames: four full windows and what else there is to say."""
 DESCRIPTOR = b"descriptor"
 DIGEST = descriptor_hash(DESCRIPTOR)
 _BODY_AT = 26
@@ -32,6 +37,8 @@ def rogue_node(dice: random.Random, note: Note) -> None:
             gateway.receive(note(_rogue_frame(dice, cipher)), now_ms)
         if dice.random() < 0.05:
             dice.choice((gateway.session.pause, gateway.session.resume))()
+        if dice.random() < 0.2:
+            gateway.ask(dice.choice((0, 1, 7, 255)), dice.randbytes(dice.choice((0, 16, 960))))
         while (data := gateway.poll(now_ms)) is not None:
             cipher = _heard_by_node(gateway, hello, data, cipher)
 
@@ -75,11 +82,13 @@ def _bent_hello(dice: random.Random) -> bytes:
 
 
 def _rogue_frame(dice: random.Random, cipher: FrameCipher) -> bytes:
-    kind = dice.choice((frame.DATA, frame.DATA, frame.TIME, frame.DESCRIBE, *KINDS))
+    kind = dice.choice((frame.DATA, frame.DATA, frame.RESPONSE, frame.RESPONSE, *KINDS))
+    code = dice.choice((0, 1, 2, 3, 255, 256))
     fields = {
         frame.DATA: [dice.choice((dice.randrange(40), *NUMBERS)), 0, 1, 2, 3],
         frame.TIME: [dice.choice(NUMBERS)],
         frame.DESCRIBE: [1, None, 0, DIGEST, None],
+        frame.RESPONSE: [dice.choice((0, 0, 1, 2, NUMBERS[9])), code, dice.randbytes(code % 99)],
     }
     plaintext = bent(dice, fields.get(kind, [absurd(dice)]))
     return sealed(cipher, kind, plaintext, counter_of(dice, cipher), dice.randrange(4))
@@ -106,27 +115,38 @@ def rogue_gateway(dice: random.Random, note: Note) -> None:
     """A gateway that holds the node's key and says what it likes."""
     outbox = JealousOutbox()
     greeting = Greeting(1, 1, "fuzzed")
-    node = NodeSession(ends.EUI, ends.KEY, outbox, dice.randbytes, greeting, b"descriptor")
+    slots = Slots(dice, refusals=0.1)
+    node = NodeSession(ends.EUI, slots.keys, outbox, dice.randbytes, greeting, b"descriptor")
     hello, cipher = b"", None
     now_ms = 0
     for _ in range(80):
         now_ms += dice.choice((0, 1, 10, 300, 1100))
-        if dice.random() < 0.4:
+        for _ in range(dice.choice((0, 0, 0, 1, 1, 20))):
             outbox.append(dice.randrange(4), b"item")
         for data in _spoken(node, now_ms):
             if frame.parse_header(data).kind == frame.HELLO:
                 hello, cipher = data, None
         if cipher is None:
-            answer, cipher = _bent_welcome(dice, hello)
+            answer, cipher = _bent_welcome(dice, hello, slots)
         else:
-            answer = _rogue_answer(dice, cipher, now_ms, outbox)
+            answer = _rogue_answer(dice, cipher, now_ms, outbox, slots)
         opened = node.state == OPEN
         before = [outbox.first(stream) for stream in range(4)]
-        node.receive(note(answer), now_ms)
+        _take(dice, node, note(answer), now_ms)
         _check_released(node, outbox, before, opened=opened)
+        slots.check()
         if cipher is not None and node._cipher is None:
             cipher = None
-    _serve_honestly(dice, node, outbox, now_ms)
+    if cipher is not None and dice.random() < 0.5:
+        node.receive(note(_parting_key(dice, cipher, slots)), now_ms)
+    _serve_honestly(dice, node, slots, now_ms)
+
+
+def _take(dice: random.Random, node: NodeSession, data: bytes, now_ms: int) -> None:
+    """Let the node do what it is asked for, or leave it undone."""
+    for event in node.receive(data, now_ms):
+        if isinstance(event, Requested) and dice.random() < 0.7:
+            node.respond(event.number, dice.randrange(5), dice.randbytes(dice.randrange(961)))
 
 
 def _check_released(
@@ -145,7 +165,7 @@ def _spoken(node: NodeSession, now_ms: int) -> list[bytes]:
     while (data := node.poll(now_ms)) is not None:
         wrap(data)
         said.append(data)
-        if len(said) > 64:
+        if len(said) > MOST_AT_ONCE:
             raise FindingError("a node that never stops talking")
     if not 0 <= node.due_ms(now_ms) <= 60000:
         raise FindingError("a node that sleeps too long")
@@ -153,9 +173,12 @@ def _spoken(node: NodeSession, now_ms: int) -> list[bytes]:
     return said
 
 
-def _bent_welcome(dice: random.Random, hello: bytes) -> tuple[bytes, FrameCipher]:
+def _bent_welcome(dice: random.Random, hello: bytes, slots: Slots) -> tuple[bytes, FrameCipher]:
+    """A WELCOME under the key that the node has chosen: the rogue knows all it has given."""
+    known = (ends.KEY, *sorted(slots.told))
+    key = handshake.open_hello_of(hello, known).key
     head = handshake.welcome_header() + handshake.welcome_clear(dice.randbytes(8))
-    cipher = handshake.session_cipher(ends.KEY, hello, head, node=False)
+    cipher = handshake.session_cipher(key, hello, head, node=False)
     after = [dice.choice((0, 0, 0, dice.choice(NUMBERS))) for _ in range(4)]
     plaintext = bent(dice, [dice.choice((None, 1000, *NUMBERS)), True, after])
     clear = head[frame.HEADER_BYTES :]
@@ -163,12 +186,14 @@ def _bent_welcome(dice: random.Random, hello: bytes) -> tuple[bytes, FrameCipher
 
 
 def _rogue_answer(
-    dice: random.Random, cipher: FrameCipher, now_ms: int, outbox: MemoryOutbox
+    dice: random.Random, cipher: FrameCipher, now_ms: int, outbox: MemoryOutbox, slots: Slots
 ) -> bytes:
+    if dice.random() < 0.15:
+        return _rogue_request(dice, cipher, slots)
     kind = dice.choice((frame.ACK, frame.ACK, frame.ACK, frame.TIME, *KINDS))
     stream = dice.randrange(4)
-    near = outbox.first(stream) + dice.randrange(-1, 12)
-    window = dice.choice((0, 1, 8, 255))
+    near = outbox.first(stream) + dice.randrange(-1, 20)
+    window = dice.choice((0, 1, 8, 16, 255))
     fields = {
         frame.ACK: [stream, dice.choice((max(0, near), *NUMBERS)), dice.randrange(65536), window],
         frame.TIME: [now_ms, dice.choice(NUMBERS)],
@@ -177,16 +202,51 @@ def _rogue_answer(
     return sealed(cipher, kind, plaintext, counter_of(dice, cipher), dice.randrange(4))
 
 
-def _serve_honestly(
-    dice: random.Random, node: NodeSession, outbox: MemoryOutbox, now_ms: int
-) -> None:
-    """After a rogue has left, an honest gateway gets what the node still has."""
-    gateway = Gateway(dice, {}, None)
+def _rogue_request(dice: random.Random, cipher: FrameCipher, slots: Slots) -> bytes:
+    """A REQUEST, mostly a REKEY; a key in it counts as given only if it is a sound one."""
+    key = dice.randbytes(dice.choice((16, 16, 16, 16, 0, 15, 17, 960)))
+    key = dice.choice((key, key, key, slots.keys.current, slots.keys.next or key))
+    method = dice.choice((request.REKEY, request.REKEY, 0, 9, 255))
+    number = cipher.sent if dice.random() < 0.9 else dice.choice(NUMBERS[:10])
+    plaintext = bent(dice, [number, method, key])
+    try:
+        said = request.parse_request(plaintext)
+    except DecodeError:
+        pass
+    else:
+        if said.method == request.REKEY and len(said.body) == 16:
+            slots.told.add(said.body)
+    return sealed(cipher, frame.REQUEST, plaintext, counter_of(dice, cipher), frame.CONTROL_STREAM)
+
+
+def _parting_key(dice: random.Random, cipher: FrameCipher, slots: Slots) -> bytes:
+    """A sound REKEY, so that the node is left between two keys."""
+    key = dice.randbytes(16)
+    slots.told.add(key)
+    cipher.sent += 1
+    plaintext = request.Request(cipher.sent, request.REKEY, key).pack()
+    return sealed(cipher, frame.REQUEST, plaintext, cipher.sent, frame.CONTROL_STREAM)
+
+
+def _serve_honestly(dice: random.Random, node: NodeSession, slots: Slots, now_ms: int) -> None:
+    """After a rogue has left, an honest gateway gets what the node still has.
+
+    It knows one of the node's keys, or both.
+    """
+    held = [key for key in (slots.keys.current, slots.keys.next) if key is not None]
+    gateway = Gateway(dice, {}, None, dice.choice((held[:1], held[-1:], held)))
+    newest = gateway.keys[-1]
+    slots.told.add(newest)
     for end_ms in range(now_ms, now_ms + 120_000, 20):
         for data in _spoken(node, end_ms):
             gateway.receive(data, end_ms)
         while (data := gateway.poll(end_ms)) is not None:
             node.receive(data, end_ms)
-        if node.state == OPEN and node.idle and gateway.session.eui == ends.EUI:
+        slots.check()
+        if (
+            node.state == OPEN
+            and node.idle
+            and gateway.session.key == slots.keys.current == newest
+        ):
             return
     raise FindingError("an honest gateway is not served")

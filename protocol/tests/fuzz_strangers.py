@@ -4,13 +4,15 @@ import random
 from typing import Any
 
 import link_ends as ends
-from fuzz_bench import KINDS, OTHER_EUI, OTHER_KEY, FindingError, Gateway, Note
+from fuzz_bench import KINDS, OTHER_EUI, OTHER_KEY, FindingError, Gateway, Note, Slots
 from fuzz_input import NUMBERS, mutated
 
 from lilong_protocol import events, frame, handshake
-from lilong_protocol.node_session import OPEN, Greeting, NodeSession
+from lilong_protocol.greeting import Greeting
+from lilong_protocol.node_session import OPEN, NodeSession
 
 STEP_MS = 5
+NEXT_KEY = bytes(range(64, 80))
 
 
 class Pair:
@@ -23,16 +25,25 @@ class Pair:
         self.store: dict[Any, bytes] = {}
         self.outbox = ends.WatchedOutbox(self.store)
         greeting = Greeting(boot, 1, "fuzzed")
+        self.slots = Slots(dice)
         self.node = NodeSession(
-            ends.EUI, ends.KEY, self.outbox, dice.randbytes, greeting, b"descriptor"
+            ends.EUI, self.slots.keys, self.outbox, dice.randbytes, greeting, b"descriptor"
         )
         self.gateway = Gateway(dice, self.store, self.outbox.appended)
+        self.lost = 0
+
+    def rotate(self) -> None:
+        """Give the node the other one of two keys, if it is not on the move."""
+        keys = self.gateway.keys
+        if len(keys) == 1:
+            keys.append(NEXT_KEY if keys == [ends.KEY] else ends.KEY)
+            self.slots.told = set(keys)
 
     def step(self, loss: float = 0.0) -> None:
         """Let both say what they have to say."""
         self.now_ms += STEP_MS
         for source, sink in ((self.node, self.to_gateway), (self.gateway, self.to_node)):
-            for _ in range(64):
+            for _ in range(4 * ends.WINDOW + 8):
                 data = source.poll(self.now_ms)
                 if data is None:
                     break
@@ -41,13 +52,19 @@ class Pair:
                     sink(data)
             else:
                 raise FindingError("an end that never stops talking")
-        self.node.events()
+        self._count_lost(self.node.events())
+        self.slots.check()
 
     def to_gateway(self, data: bytes) -> None:
         self.gateway.receive(data, self.now_ms)
 
     def to_node(self, data: bytes) -> None:
-        for event in self.node.receive(data, self.now_ms):
+        happened = self.node.receive(data, self.now_ms)
+        self._count_lost(happened)
+        self.slots.check()
+        for event in happened:
+            if isinstance(event, events.Requested):
+                raise FindingError("a forged request")
             if isinstance(event, events.Synchronised):
                 error_ms = abs(event.epoch_ms_at_boot - ends.TIME_MS)
                 if error_ms > event.uncertainty_ms + 1:
@@ -56,13 +73,21 @@ class Pair:
     def finish(self) -> None:
         """Without an attacker everything has to arrive."""
         for _ in range(12000):
-            if self.node.state == OPEN and self.node.idle:
+            if self.node.state == OPEN and self.node.idle and self._is_moved():
                 break
             self.step()
         else:
             raise FindingError("stuck after the attack")
         if {key[1:]: item for key, item in self.store.items()} != self.outbox.appended:
             raise FindingError("the store is not what the node sent")
+
+    def _is_moved(self) -> bool:
+        return [self.slots.keys.current] == self.gateway.keys and self.slots.keys.next is None
+
+    def _count_lost(self, happened: list[events.Event]) -> None:
+        """Count the sessions that did not end because of a new key."""
+        for event in happened:
+            self.lost += isinstance(event, events.Lost) and event.reason != "a new key"
 
 
 def recorded(dice: random.Random) -> list[bytes]:
@@ -71,10 +96,12 @@ def recorded(dice: random.Random) -> list[bytes]:
     for boot in range(dice.randint(1, 4)):
         pair = Pair(dice, 100 + boot, seen)
         pair.outbox.append(2, b"earlier")
+        if dice.random() < 0.5:
+            pair.rotate()
         for _ in range(4):
             pair.step(loss=dice.choice((0.0, 0.7)))
     counts = [0] * 4
-    for key in (OTHER_KEY, ends.KEY):
+    for key in (OTHER_KEY, ends.KEY, NEXT_KEY):
         hello = handshake.Hello(OTHER_EUI, 1, 1, 1, counts, counts, bytes(8))
         seen.append(hello.pack(key, dice.randbytes(8)))
     return seen
@@ -88,13 +115,15 @@ def stranger(dice: random.Random, note: Note) -> None:
     for turn in range(dice.randrange(900)):
         if dice.random() < 0.1:
             pair.outbox.append(dice.randrange(4), dice.randbytes(dice.randrange(1, 40)))
+        if dice.random() < 0.005:
+            pair.rotate()
         if dice.random() < 0.3:
             pair.step(loss)
         if dice.random() < 0.01 and pair.node.state == OPEN:
             pair.now_ms += dice.choice((500, 1500, 5000))
         sink = pair.to_gateway if dice.random() < 0.6 else pair.to_node
         sink(note(_strange_frame(dice, pair.seen)))
-        if loss == 0.0 and turn > 8 and (pair.node.counters["lost"] or pair.gateway.closed):
+        if loss == 0.0 and turn > 8 and (pair.lost or pair.gateway.closed):
             raise FindingError("a stranger ended a session")
     pair.finish()
 

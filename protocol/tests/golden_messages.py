@@ -13,6 +13,7 @@ from lilong_protocol.description import Description, parse_description
 from lilong_protocol.descriptor import Channel, decode_descriptor, encode_descriptor
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.request import Request, Response, parse_request, parse_response
 from lilong_protocol.time_exchange import TimeExchange
 
 KEY = bytes(range(16))
@@ -87,6 +88,16 @@ def write_ack(fields):
     return pack_acknowledgements(entries)
 
 
+def read_request(plaintext):
+    request = parse_request(plaintext)
+    return [request.number, request.method, request.body]
+
+
+def read_response(plaintext):
+    response = parse_response(plaintext)
+    return [response.number, response.code, response.payload]
+
+
 def read_descriptor(data):
     version, channels = decode_descriptor(data)
     return [[version, [channel.fields() for channel in channels]]]
@@ -117,7 +128,7 @@ class Open:
     """A gateway whose session is open, and the node's keys."""
 
     def __init__(self):
-        self.gateway = GatewaySession({bytes(8): KEY}.get, Nobody())
+        self.gateway = GatewaySession({bytes(8): [KEY]}.get, Nobody())
         hello = handshake.Hello(bytes(8), 1, 2, 3, [0] * 4, [0] * 4, bytes(8))
         said = hello.pack(KEY, bytes(8))
         (greeted,) = self.gateway.receive(said, 0)
@@ -158,6 +169,8 @@ READERS = {
     "ack-sequence": read_ack,
     "time-question-sequence": read_time_question,
     "time-answer-sequence": read_time_answer,
+    "request-sequence": read_request,
+    "response-sequence": read_response,
     "descriptor-array": read_descriptor,
     "data-sequence": read_data,
 }
@@ -166,6 +179,8 @@ WRITERS = {
     "welcome-sequence": write_welcome,
     "describe-sequence": write_describe,
     "ack-sequence": write_ack,
+    "request-sequence": lambda fields: Request(*fields).pack(),
+    "response-sequence": lambda fields: Response(*fields).pack(),
     "descriptor-array": write_descriptor,
 }
 

@@ -4,8 +4,10 @@ import check_session as bench
 
 from lilong_protocol import cbor, frame, handshake
 from lilong_protocol.description import descriptor_hash
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import NodeSession
 from lilong_protocol.serial import wrap
 
 RESET = frame.Header(frame.RESET).pack()
@@ -25,7 +27,7 @@ def node_of_boot(boot_id: int, outbox: MemoryOutbox | None = None) -> NodeSessio
     greeting = Greeting(boot_id, 1, "check")
     random = bench.Random(boot_id)
     outbox = filled(1) if outbox is None else outbox
-    return NodeSession(bench.EUI, bench.KEY, outbox, random, greeting, b"descriptor")
+    return NodeSession(bench.EUI, NodeKeys(bench.KEY), outbox, random, greeting, b"descriptor")
 
 
 def kinds(happened, kind: type) -> list:

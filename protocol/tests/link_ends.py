@@ -6,16 +6,18 @@ A simulator gives them its clock (now_ms), chance (random), line, at(delay_ms, a
 from collections.abc import Callable
 from typing import Any
 
-from lilong_protocol import events, frame
+from lilong_protocol import events, frame, request
 from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import NodeSession
 
 EUI = bytes(range(8))
 KEY = bytes(range(16, 32))
 EPOCH = 0xFEEDBEEF
 TIME_MS = 845_000_000_000
-WINDOW = 8
+WINDOW = 16
 
 
 class BrokenRuleError(Exception):
@@ -50,6 +52,7 @@ class NodeEnd:
 
     def __init__(self, simulator: Any, outbox: WatchedOutbox) -> None:
         self.outbox = outbox
+        self.keys = NodeKeys(KEY)
         self.boots = 0
         self.alarms_overtaken = 0
         self._simulator = simulator
@@ -61,7 +64,9 @@ class NodeEnd:
         self._began_ms = int(self._simulator.now_ms)
         greeting = Greeting(self.boots, 1, "simulated")
         random_bytes = self._simulator.random.randbytes
-        self.session = NodeSession(EUI, KEY, self.outbox, random_bytes, greeting, b"descriptor")
+        self.session = NodeSession(
+            EUI, self.keys, self.outbox, random_bytes, greeting, b"descriptor"
+        )
 
     def alarm(self, item: bytes) -> None:
         self.alarms.add(self.outbox.append(frame.ALARM_STREAM, item))
@@ -91,10 +96,14 @@ class NodeEnd:
 
 
 class GatewayEnd:
-    """A gateway with a disk that takes its time and outlives restarts."""
+    """A gateway with a disk that takes its time and outlives restarts.
+
+    It asks the node for the last of `keys`, once a session.
+    """
 
     def __init__(self, simulator: Any, store: dict[Any, bytes]) -> None:
         self.store = store
+        self.keys = [KEY]
         self.given_up: dict[int, int] = {}
         self.stored_bytes = 0
         self.repeated = 0
@@ -106,14 +115,18 @@ class GatewayEnd:
     def restart(self) -> None:
         self.starts += 1
         self._handed: set[tuple[int, int, int]] = set()
-        self.session = GatewaySession({EUI: KEY}.get, self._simulator.random.randbytes)
+        self.session = GatewaySession({EUI: self.keys}.get, self._simulator.random.randbytes)
         self.session.hint()
+        self._asked = False
 
     def poll(self, now_ms: int) -> bytes | None:
-        return self.session.poll(now_ms)
+        session = self.session
+        if not self._asked and session.key not in (None, self.keys[-1]):
+            self._asked = session.request(request.REKEY, self.keys[-1])
+        return session.poll(now_ms)
 
     def due_ms(self, now_ms: int) -> int:  # noqa: ARG002
-        return 5000
+        return 1000 if self._asked else 5000
 
     def receive(self, data: bytes, now_ms: int) -> None:
         for event in self.session.receive(data, now_ms):
@@ -135,6 +148,7 @@ class GatewayEnd:
             session.accept(event.hello, durable, time_ms, now_ms, descriptor_known=self._known)
         elif isinstance(event, events.Opened):
             self._handed = set()
+            self._asked = False
         elif isinstance(event, events.Described):
             self._commit(session.described)
         elif isinstance(event, events.BatchReceived):

@@ -21,7 +21,7 @@ from lilong_protocol.node_session import OPEN
 from lilong_protocol.round_trip import RoundTrip
 from lilong_protocol.serial import wrap
 
-WINDOW = 8
+WINDOW = 16
 ITEM_BYTES = 240
 DATA_FRAME_BYTES = ITEM_BYTES + 19
 ACK_FRAME_BYTES = 21
@@ -256,7 +256,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     for name, line in LINES.items():
         print(f"{name}; share of the line / of the lossless run")
-        print("  loss  selective, window 8    go-back-8      stop-and-wait")
+        print("  loss  selective, window 16   go-back-16     stop-and-wait")
         lossless: list[float] = []
         for loss in LOSSES:
             lossy = dataclasses.replace(line, loss=loss)

@@ -13,6 +13,7 @@ import sys
 from vector_columns import made_columns
 from vector_frames import made_frames, made_serial
 from vector_items import block_bytes, made_items
+from vector_move import rekey_session
 from vector_session import first_session, resumed_session
 
 from lilong_protocol import cbor, columns, descriptor
@@ -73,6 +74,7 @@ def made(folder=FOLDER):
         "messages.json": made_messages(written_in(folder / "messages.json")),
         "session_first.json": sessions[0],
         "session_resumed.json": sessions[1],
+        "session_rekey.json": rekey_session(),
         "frames.json": frames,
         "serial.json": made_serial(sessions, frames),
     }

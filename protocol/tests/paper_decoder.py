@@ -92,6 +92,8 @@ FORMS = {
     "hello": [U32, U32, U48, positions, positions, octets(8, 8), number(255), words(64)],
     "welcome": [or_null(U48), lambda field: type(field) is bool, positions],
     "describe": [U32, or_null(U48), U48, octets(8, 8), or_null(octets(0, 900))],
+    "request": [U32, number(255), octets(0, 960)],
+    "response": [U32, number(255), octets(0, 960)],
     "time-question": [U48],
     "time-answer": [U48, or_null(U48)],
 }

@@ -14,7 +14,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-TYPES = {0: "HELLO", 1: "WELCOME", 2: "DATA", 3: "ACK", 5: "TIME", 10: "RESET", 11: "DESCRIBE"}
+TYPES = {
+    0: "HELLO",
+    1: "WELCOME",
+    2: "DATA",
+    3: "ACK",
+    5: "TIME",
+    6: "REQUEST",
+    7: "RESPONSE",
+    10: "RESET",
+    11: "DESCRIBE",
+}
 
 
 class OversizedError(ValueError):

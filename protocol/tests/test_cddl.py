@@ -150,7 +150,7 @@ def test_every_golden_descriptor_follows_its_rule(schema: Schema) -> None:
         assert schema.allows("descriptor-array", bytes.fromhex(case["hex"])), case
 
 
-@pytest.mark.parametrize("name", ["session_first", "session_resumed"])
+@pytest.mark.parametrize("name", ["session_first", "session_resumed", "session_rekey"])
 def test_everything_said_in_a_golden_session_follows_its_rule(schema: Schema, name) -> None:
     session = load(name)
     assert schema.allows("descriptor-array", bytes.fromhex(session["descriptor"]))
@@ -162,7 +162,17 @@ def test_everything_said_in_a_golden_session_follows_its_rule(schema: Schema, na
 
 
 @pytest.mark.parametrize(
-    "rule", ["hello", "welcome", "describe", "ack", "time-question", "time-answer"]
+    "rule",
+    [
+        "hello",
+        "welcome",
+        "describe",
+        "ack",
+        "time-question",
+        "time-answer",
+        "request",
+        "response",
+    ],
 )
 def test_validator_and_decoder_agree_on_every_mutation_of_a_message(schema, rule) -> None:
     rule = f"{rule}-sequence"

@@ -87,6 +87,20 @@ def test_a_gateway_that_believes_every_tag_is_found(capsys) -> None:
     assert "forged" in capsys.readouterr().out
 
 
+def test_a_key_that_no_request_gave_to_a_node_is_found() -> None:
+    fuzz_bench = importlib.import_module("fuzz_bench")
+    slots = fuzz_bench.Slots(random.Random(1))
+    with pytest.raises(fuzz_bench.FindingError):
+        slots.keys.stage(bytes(16))
+    slots.told = {bytes(16)}
+    assert slots.keys.stage(bytes(16))
+    assert slots.keys.proven(bytes(16))
+    slots.check()
+    slots.keys.next = bytes(16)
+    with pytest.raises(fuzz_bench.FindingError):
+        slots.check()
+
+
 def test_what_holds_too_much_is_found(capsys) -> None:
     campaign = fuzz.Campaign(1)
     hoard = []

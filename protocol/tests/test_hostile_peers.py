@@ -16,7 +16,7 @@ hostile = importlib.import_module("hostile_bench")
 
 @pytest.fixture
 def gateway():
-    return bench.Gateway({bench.EUI: bench.KEY})
+    return bench.Gateway({bench.EUI: [bench.KEY]})
 
 
 def test_a_replayed_hello_does_not_come_between_welcome_and_describe(gateway) -> None:
@@ -106,7 +106,7 @@ def test_a_reset_finds_out_within_seconds_that_the_gateway_has_forgotten_the_key
     node = hostile.node_of_boot(1)
     bench.exchange(node, gateway, 0, 3000)
     node.receive(hostile.RESET, 10000)
-    again = bench.Gateway({bench.EUI: bench.KEY}, seed=8)
+    again = bench.Gateway({bench.EUI: [bench.KEY]}, seed=8)
     bench.exchange(node, again, 10000, 1500)
     assert again.session.eui == bench.EUI
 
@@ -152,7 +152,7 @@ def test_every_shorter_form_of_a_frame_is_refused(gateway) -> None:
     first = node.poll(0)
     gateway.receive(first, 0)
     welcome = gateway.session.poll(0)
-    fresh = bench.Gateway({bench.EUI: bench.KEY})
+    fresh = bench.Gateway({bench.EUI: [bench.KEY]})
     for size in range(len(first)):
         fresh.receive(first[:size], 0)
     for size in range(len(welcome)):
@@ -163,7 +163,7 @@ def test_every_shorter_form_of_a_frame_is_refused(gateway) -> None:
 
 def test_a_node_does_not_speak_for_another() -> None:
     other_key = bytes(16)
-    gateway = bench.Gateway({bench.EUI: bench.KEY, bytes(8): other_key})
+    gateway = bench.Gateway({bench.EUI: [bench.KEY], bytes(8): [other_key]})
     gateway.receive(hostile.hello(key=other_key), 0)
     (refused,) = gateway.seen
     assert (refused.reason, refused.eui) == ("wrong key", bench.EUI)
@@ -196,7 +196,7 @@ def test_replays_are_no_forgeries(gateway) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=20), st.integers(0, 31))
 def test_no_bytes_of_a_stranger_raise_or_do_anything(bodies: list[bytes], kind: int) -> None:
-    gateway = bench.Gateway({bench.EUI: bench.KEY})
+    gateway = bench.Gateway({bench.EUI: [bench.KEY]})
     node = hostile.node_of_boot(1)
     bench.exchange(node, gateway, 0, 100)
     seen = len(gateway.seen)

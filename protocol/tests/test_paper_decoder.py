@@ -95,6 +95,26 @@ def test_the_paper_decoder_reads_every_message() -> None:
         assert refuses(read_message, case["rule"], octets(case["hex"])), case
 
 
+def test_the_paper_decoder_follows_a_node_to_its_next_key() -> None:
+    session = load("session_rekey")
+    known = [octets(session["key"]), octets(session["next_key"])]
+    hello, key, keys, met = b"", b"", None, []
+    for step in session["steps"]:
+        data = octets(step["frame"])
+        if step["name"] == "HELLO":
+            (key,) = [one for one in known if not refuses(link.open_hello, one, data)]
+            hello = data
+            continue
+        if step["name"] == "WELCOME":
+            keys = link.Keys(key, hello, data)
+            met.append((key, keys.salt.hex()))
+        plaintext = keys.open(step["from"], data)
+        assert plaintext.hex() == step["plaintext"]
+        if step["name"] == "REQUEST":
+            assert paper.message("request", plaintext) == [0, 1, known[1]]
+    assert met == list(zip(known, (one["salt"] for one in session["sessions"]), strict=True))
+
+
 def keys_of(session: dict[str, Any]) -> Any:
     hello, welcome = (octets(step["frame"]) for step in session["steps"][:2])
     return link.Keys(octets(session["key"]), hello, welcome)

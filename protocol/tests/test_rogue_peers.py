@@ -20,7 +20,7 @@ hostile = importlib.import_module("hostile_bench")
 
 @pytest.fixture
 def gateway():
-    return bench.Gateway({bench.EUI: bench.KEY})
+    return bench.Gateway({bench.EUI: [bench.KEY]})
 
 
 # A node that holds its key
@@ -125,7 +125,7 @@ def test_what_was_stored_of_another_epoch_is_not_acknowledged_in_this_one(gatewa
     )
 )
 def test_nothing_that_a_rogue_node_seals_raises(said: list[tuple[int, bytes, int]]) -> None:
-    rogue = hostile.RogueNode(bench.Gateway({bench.EUI: bench.KEY}))
+    rogue = hostile.RogueNode(bench.Gateway({bench.EUI: [bench.KEY]}))
     for kind, plaintext, stream in said:
         rogue.say(kind, plaintext, stream)
         rogue.heard()
@@ -138,19 +138,19 @@ def test_what_was_never_sent_is_not_let_go() -> None:
     outbox = hostile.filled(100)
     node = hostile.node_of_boot(1, outbox)
     rogue = hostile.RogueGateway(node)
-    rogue.acknowledge(2, 90, 0, 8)
+    rogue.acknowledge(2, 90, 0, 16)
     assert outbox.first(frame.DATA_STREAM) == 0
-    assert len(hostile.polled(node, 0)) == 8
-    rogue.acknowledge(2, 90, 0xFFFF, 8)
-    assert outbox.first(frame.DATA_STREAM) == 8
-    assert len(hostile.polled(node, 0)) == 8
+    assert len(hostile.polled(node, 0)) == 16
+    rogue.acknowledge(2, 90, 0xFFFF, 16)
+    assert outbox.first(frame.DATA_STREAM) == 16
+    assert len(hostile.polled(node, 0)) == 16
 
 
-def test_a_window_of_255_is_one_of_8() -> None:
+def test_a_window_of_255_is_one_of_16() -> None:
     node = hostile.node_of_boot(1, hostile.filled(100))
     rogue = hostile.RogueGateway(node)
     rogue.acknowledge(2, 0, 0, 255)
-    assert len(hostile.polled(node, 0)) == 8
+    assert len(hostile.polled(node, 0)) == 16
 
 
 def test_a_welcome_far_ahead_does_not_use_the_numbers_up() -> None:
@@ -165,11 +165,11 @@ def test_a_welcome_far_ahead_does_not_use_the_numbers_up() -> None:
 def test_a_time_before_the_nodes_own_start_is_none(gateway) -> None:
     node = hostile.node_of_boot(1)
     node.poll(0)
-    early = bench.Gateway({bench.EUI: bench.KEY}, time_ms=-90000)
+    early = bench.Gateway({bench.EUI: [bench.KEY]}, time_ms=-90000)
     happened = bench.exchange(node, early, 90001, 3000)
     assert node.state == OPEN
     assert not hostile.kinds(happened, events.Synchronised)
-    late = bench.Gateway({bench.EUI: bench.KEY}, seed=5)
+    late = bench.Gateway({bench.EUI: [bench.KEY]}, seed=5)
     late.session.hint()
     happened = bench.exchange(node, late, 100000, 3000)
     assert hostile.kinds(happened, events.Synchronised)[0].epoch_ms_at_boot == bench.CENTURY_MS

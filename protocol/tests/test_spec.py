@@ -17,6 +17,7 @@ from lilong_protocol import (
     frame,
     gateway_session,
     node_session,
+    request,
     schedule,
     sender,
     serial,
@@ -157,6 +158,7 @@ def test_the_limits_are_those_of_the_program() -> None:
         "batches under way in a stream": str(acknowledgement.MAX_WINDOW),
         "bits of the bitmap": str(acknowledgement.BITMAP_BITS),
         "tries of a batch, of DESCRIBE": str(sender.MAX_TRIES),
+        "body of a REQUEST, payload of a RESPONSE": f"{request.BODY_LIMIT} bytes",
     }
     assert {name: said[name] for name in program} == program
 

@@ -23,25 +23,37 @@ def drain(sender: Sender, end: int, now_ms: int) -> list[int]:
 def test_a_gap_is_repeated_at_once_and_only_once() -> None:
     sender = Sender(RoundTrip())
     assert drain(sender, 4, 0) == [0, 1, 2, 3]
-    sender.acknowledge(Acknowledgement(2, 1, 0b11, 8), 4, 50)
+    sender.acknowledge(Acknowledgement(2, 1, 0b11, 16), 4, 50)
     assert drain(sender, 4, 50) == [1]
-    sender.acknowledge(Acknowledgement(2, 1, 0b11, 8), 4, 60)
+    sender.acknowledge(Acknowledgement(2, 1, 0b11, 16), 4, 60)
     assert drain(sender, 4, 60) == []
 
 
 def test_what_the_bitmap_names_is_not_sent_again_after_the_time_out() -> None:
     sender = Sender(RoundTrip())
     drain(sender, 3, 0)
-    sender.acknowledge(Acknowledgement(2, 0, 0b10, 8), 3, 10)
+    sender.acknowledge(Acknowledgement(2, 0, 0b10, 16), 3, 10)
     assert drain(sender, 3, 100000) == [0, 1]
+
+
+def test_a_full_window_is_held_by_the_bitmap_and_no_slot_serves_two_batches() -> None:
+    sender = Sender(RoundTrip())
+    assert drain(sender, 100, 0) == list(range(16))
+    sender.acknowledge(Acknowledgement(2, 0, 0x7FFF, 16), 100, 10)
+    assert drain(sender, 100, 10) == [0]
+    sender.acknowledge(Acknowledgement(2, 16, 0, 16), 100, 20)
+    assert drain(sender, 100, 20) == list(range(16, 32))
+    sender.acknowledge(Acknowledgement(2, 17, 0, 3), 100, 30)
+    sender.acknowledge(Acknowledgement(2, 31, 0, 3), 100, 40)
+    assert drain(sender, 100, 40) == [32, 33]
 
 
 def test_an_acknowledgement_of_the_unsent_or_the_past_is_ignored() -> None:
     sender = Sender(RoundTrip())
     drain(sender, 2, 0)
-    assert not sender.acknowledge(Acknowledgement(2, 9, 0, 8), 2, 10)
-    assert sender.acknowledge(Acknowledgement(2, 2, 0, 8), 2, 10)
-    assert not sender.acknowledge(Acknowledgement(2, 1, 0, 8), 2, 10)
+    assert not sender.acknowledge(Acknowledgement(2, 9, 0, 16), 2, 10)
+    assert sender.acknowledge(Acknowledgement(2, 2, 0, 16), 2, 10)
+    assert not sender.acknowledge(Acknowledgement(2, 1, 0, 16), 2, 10)
     assert sender.base == 2
 
 
@@ -89,7 +101,7 @@ def test_the_time_out_follows_the_round_trip_between_its_bounds() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.permutations(range(12)), st.lists(st.integers(0, 40), max_size=20))
+@given(st.permutations(range(17)), st.lists(st.integers(0, 60), max_size=20))
 def test_a_receiver_takes_each_number_once_in_any_order(
     order: list[int], noise: list[int]
 ) -> None:
@@ -100,9 +112,9 @@ def test_a_receiver_takes_each_number_once_in_any_order(
             taken.append(seq)
             receiver.stored(seq)
     assert len(taken) == len(set(taken))
-    assert set(range(12)) <= set(taken)
+    assert set(range(17)) <= set(taken)
     entry = receiver.acknowledgement()
-    assert entry.next >= 12
+    assert entry.next >= 17
     held = {entry.next + 1 + bit for bit in range(16) if entry.bitmap >> bit & 1}
     assert held == {seq for seq in taken if seq > entry.next}
 
@@ -117,7 +129,7 @@ def test_only_what_is_stored_is_acknowledged() -> None:
 
 
 def test_acknowledgements_survive_the_wire() -> None:
-    entries = [Acknowledgement(0, 1 << 32, 0xFFFF, 8), Acknowledgement(3, 0, 0, 0)]
+    entries = [Acknowledgement(0, 1 << 32, 0xFFFF, 16), Acknowledgement(3, 0, 0, 0)]
     parsed = parse_acknowledgements(pack_acknowledgements(entries))
     assert [vars(entry) for entry in parsed] == [vars(entry) for entry in entries]
 

@@ -6,8 +6,10 @@ from lilong_protocol import blocks, descriptor, frame, handshake, kdf, schedule
 from lilong_protocol.cipher import GATEWAY_ID, NODE_ID, FrameCipher
 from lilong_protocol.events import BatchReceived, Described, HelloReceived
 from lilong_protocol.gateway_session import GatewaySession
+from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
-from lilong_protocol.node_session import Greeting, NodeSession
+from lilong_protocol.node_keys import NodeKeys
+from lilong_protocol.node_session import NodeSession
 
 EUI = bytes.fromhex("02004c494c4f4e47")
 KEY = bytes.fromhex("6b1f0c9ad2e5478396b0c1d2e3f40516")
@@ -18,20 +20,31 @@ CHANNELS = [
     descriptor.Channel(0, "level", "m", -3, -3, 0, "water level"),
     descriptor.Channel(1, "temp", "Cel", -2, -3, 0, "water temperature"),
 ]
-NAMES = {0: "HELLO", 1: "WELCOME", 2: "DATA", 3: "ACK", 5: "TIME", 10: "RESET", 11: "DESCRIBE"}
+NAMES = {
+    0: "HELLO",
+    1: "WELCOME",
+    2: "DATA",
+    3: "ACK",
+    5: "TIME",
+    6: "REQUEST",
+    7: "RESPONSE",
+    10: "RESET",
+    11: "DESCRIBE",
+}
 DELAY_MS = 2
 
 
 class Session:
     """A node and a gateway on one line; steps holds what they said."""
 
-    def __init__(self, outbox, descriptor_known, time_ms, durable):
+    def __init__(self, outbox, descriptor_known, time_ms, durable, keys=(KEY,)):
         data = descriptor.encode_descriptor(1, CHANNELS)
         self.known, self.time_ms, self.durable = descriptor_known, time_ms, durable
         self.node_random, self.gateway_random = Dice(1), Dice(2)
         greeting = Greeting(BOOT_ID, 1, "lilong 0.1")
-        self.node = NodeSession(EUI, KEY, outbox, self.node_random, greeting, data)
-        self.gateway = GatewaySession({EUI: KEY}.get, self.gateway_random)
+        self.node = NodeSession(EUI, NodeKeys(KEY), outbox, self.node_random, greeting, data)
+        self.gateway = GatewaySession({EUI: keys}.get, self.gateway_random)
+        self.sessions = []
         self.steps = []
         self.hello, self.salted = b"", None
 
@@ -39,6 +52,7 @@ class Session:
         """Let both speak at each moment until neither has more to say."""
         for moment_ms in moments:
             now_ms, said = moment_ms, True
+            self._begin(moment_ms)
             while said:
                 count = len(self.steps)
                 self._pass("node", self.node, now_ms)
@@ -47,6 +61,9 @@ class Session:
                 now_ms += DELAY_MS
                 said = len(self.steps) > count
         return self
+
+    def _begin(self, moment_ms):
+        """Do what comes before anyone speaks at this moment."""
 
     def _pass(self, source, end, now_ms):
         sent = []
@@ -72,7 +89,10 @@ class Session:
         elif isinstance(event, Described):
             self.gateway.described()
         elif isinstance(event, BatchReceived):
-            self.gateway.stored(event.epoch, event.stream, event.seq)
+            self._store(event)
+
+    def _store(self, event):
+        self.gateway.stored(event.epoch, event.stream, event.seq)
 
     def _opened(self, source, data):
         """Return the name of a frame, the frame and what it seals."""
@@ -85,10 +105,15 @@ class Session:
         if header.kind == frame.WELCOME:
             clear = handshake.Welcome.CLEAR_BYTES
             head = handshake.welcome_head(data)
-            self.salted = (KEY, kdf.sha256(self.hello + head), self.hello[18:26] + head[9:])
+            key = self._key_of(self.hello)
+            self.salted = (key, kdf.sha256(self.hello + head), self.hello[18:26] + head[9:])
+            self.sessions.append(self.keys())
         ours, theirs = (NODE_ID, GATEWAY_ID) if source == "gateway" else (GATEWAY_ID, NODE_ID)
         plaintext = FrameCipher(*self.salted, ours, theirs).open(header, data, clear)
         return step | {"plaintext": plaintext.hex()}
+
+    def _key_of(self, _hello):
+        return KEY
 
     def keys(self):
         key, salt, context = self.salted
@@ -97,7 +122,7 @@ class Session:
             return schedule.derive(key, salt, context, identifier, label, length).hex()
 
         return {
-            "hello_key": kdf.hkdf(KEY, b"", b"lilong hello", 16).hex(),
+            "hello_key": kdf.hkdf(key, b"", b"lilong hello", 16).hex(),
             "salt": salt.hex(),
             "id_context": context.hex(),
             "node_key": derived(NODE_ID, "Key", 16),
@@ -107,7 +132,14 @@ class Session:
 
 
 def made_session(outbox, moments, *, known=False, time_ms=TIME_MS, durable=(0, 0, 0, 0)):
-    held = [
+    held = held_in(outbox)
+    session = Session(outbox, known, time_ms, list(durable)).run(moments)
+    return told(session, held, durable) | session.sessions[0] | {"steps": session.steps}
+
+
+def held_in(outbox):
+    """Return a row for each stream: its number, the first seq held, and the items."""
+    return [
         [stream, outbox.first(stream)]
         + [
             outbox.read(stream, seq).hex()
@@ -115,7 +147,10 @@ def made_session(outbox, moments, *, known=False, time_ms=TIME_MS, durable=(0, 0
         ]
         for stream in range(4)
     ]
-    session = Session(outbox, known, time_ms, list(durable)).run(moments)
+
+
+def told(session, held, durable):
+    """Return all that a transcript begins with."""
     return {
         "key": KEY.hex(),
         "eui": EUI.hex(),
@@ -127,11 +162,9 @@ def made_session(outbox, moments, *, known=False, time_ms=TIME_MS, durable=(0, 0
         "outbox": held,
         "node_random": session.node_random.drawn.hex(),
         "gateway_random": session.gateway_random.drawn.hex(),
-        "gateway_time_ms_at_0": time_ms,
+        "gateway_time_ms_at_0": session.time_ms,
         "gateway_durable": list(durable),
-        "gateway_knows_descriptor": known,
-        **session.keys(),
-        "steps": session.steps,
+        "gateway_knows_descriptor": session.known,
     }
 
 

@@ -46,6 +46,7 @@ IMPORTERS = {
     "rich": {"tools/lilong_tools/demo/screen.py"},
     "serial": {"gateway/lilong_gateway/links/serial.py"},
     "sqlite3": {"gateway/lilong_gateway/store/", "tools/lilong_tools/city/"},
+    "tomlkit": {"gateway/lilong_gateway/key_edit.py"},
     "umachine": {"firmware/lilong_firmware/virtual/machine.py"},
 }
 HOMED = {"sqlite3"}

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lilong_gateway.key_file import load_keys
 from lilong_tools.city.address import Address
 from lilong_tools.city.arrivals import Arrivals
 from lilong_tools.demo.child import Child
@@ -32,6 +33,7 @@ SEED = int(os.environ.get("LILONG_SURVIVAL_SEED", "1"))
 PATIENCE_S = 90
 NODES = 4
 KILLED = ("gateway", "broker", "city")
+KILLED_AMID_ROTATION = 4 * ("node", "gateway")
 
 
 def free_port() -> int:
@@ -106,9 +108,7 @@ class Street:
             case 0:
                 self.kill(chance.choice(KILLED))
             case 1:
-                await node.kill()
-                await asyncio.sleep(chance.random() / 4)
-                await node.start()
+                await self.kill_for_a_moment(node, chance)
             case 2:
                 await node.vanish()
                 await asyncio.sleep(chance.random())
@@ -117,6 +117,40 @@ class Street:
                 node.port.inject(chance.randbytes(chance.randrange(1, 600)))
             case 4:
                 node.port.inject(b"ets Jul 29 2019 12:21:46\r\nrst:0x1 (POWERON_RESET)\r\n")
+
+    async def kill_for_a_moment(self, node: VirtualNode, chance: random.Random) -> None:
+        await node.kill()
+        await asyncio.sleep(chance.random() / 4)
+        await node.start()
+
+    async def keys(self, *words: str) -> str:
+        """Run `lilong-gateway keys` and give what it says."""
+        command = [sys.executable, "-m", "lilong_gateway", "keys", *words, "--config"]
+        process = await asyncio.create_subprocess_exec(
+            *command, str(self.folder / "gateway.toml"), stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0
+        return output.decode()
+
+    async def rotate(self, chance: random.Random) -> None:
+        """Give every node but the liar a new key, amid kills, and wait until all have it."""
+        euis = {plan.eui for plan in self.plans[:-1]}
+        await asyncio.sleep(2)  # a child that never lives so long is not started again
+        await self.keys("rotate", *euis)
+        for kind in KILLED_AMID_ROTATION:
+            await asyncio.sleep(chance.random())
+            if kind == "node":
+                await self.kill_for_a_moment(chance.choice(self.nodes), chance)
+            else:
+                self.kill(kind)
+        async with asyncio.timeout(PATIENCE_S):
+            moved: set[str] = set()
+            while not euis <= moved:
+                await asyncio.sleep(0.5)
+                states = json.loads(await self.keys("list", "--json"))
+                moved = {one["eui"] for one in states if one["state"].startswith("rotated")}
+        await self.keys("tidy")
 
     async def drain(self) -> None:
         """Ask all nodes to hand over what they have; wait until it has arrived."""
@@ -165,6 +199,29 @@ async def test_whatever_is_killed_pulled_out_or_talked_over_nothing_is_lost(
     assert report.account.sampled == (
         report.account.delivered + report.account.unsealed + report.account.lost
     )
+
+
+@pytest.mark.timeout(4 * PATIENCE_S)
+async def test_keys_are_rotated_twice_amid_kills_and_nothing_is_lost(street: Street) -> None:
+    chance = random.Random(SEED)
+    seen = [load_keys(street.folder / "nodes.toml")]
+    for _ in range(2):
+        await street.rotate(chance)
+        seen.append(load_keys(street.folder / "nodes.toml"))
+    for node, plan in zip(street.nodes, street.plans, strict=False):
+        rings = [ring(bytes.fromhex(plan.eui)) for ring in seen]
+        assert len(set(rings)) == 3
+        assert (node.folder / "key.bin").read_bytes() == b"".join(rings[-1])
+    await street.drain()
+    report = street.report()
+    assert report.account.faultless
+    assert report.account.delivered > 0
+    assert report.account.sampled == (
+        report.account.delivered + report.account.unsealed + report.account.lost
+    )
+    log = (street.folder / "gateway.log").read_text()
+    assert log.count("node has its new key") > 0
+    assert not any(key.hex() in log for ring in seen for eui in ring.euis for key in ring(eui))
 
 
 async def test_a_liar_is_refused_and_named_and_disturbs_nobody(street: Street) -> None:

@@ -6,12 +6,12 @@ A kill at any moment leaves one of these:
     the damaged file aside, the new one done  complete() puts the new one in its place
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from lilong_gateway.errors import StoreFullError
 from lilong_gateway.store.database import Database, translated
+from lilong_gateway.store.folder import sync_folder
 from lilong_gateway.store.salvage import Salvaged, salvage
 
 _PARTS = ("", "-wal", "-shm")
@@ -49,7 +49,7 @@ def complete(file: Path) -> None:
         if fresh.exists() and not file.exists():
             _move_companions(file, _aside(file, aside_count(file)))
             fresh.rename(file)
-            _sync(file.parent)
+            sync_folder(file.parent)
 
 
 def aside_count(file: Path) -> int:
@@ -76,7 +76,7 @@ def _set_aside(file: Path) -> Path:
     if file.exists():
         file.rename(aside)
         _move_companions(file, aside)
-    _sync(file.parent)
+    sync_folder(file.parent)
     return aside
 
 
@@ -101,11 +101,3 @@ def _remove(fresh: Path) -> None:
     for part in _PARTS:
         with translated(fresh):
             fresh.with_name(fresh.name + part).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

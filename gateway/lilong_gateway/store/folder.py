@@ -1,5 +1,6 @@
 """The folder of the store: made when it is not there, and what stands in its way said plainly."""
 
+import os
 from pathlib import Path
 
 from lilong_gateway.errors import StoreUnavailableError
@@ -20,6 +21,15 @@ def nearest(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def in_the_way(obstacle: Path) -> str:

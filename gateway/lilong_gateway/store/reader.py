@@ -40,17 +40,18 @@ def _is_sound(row: Row) -> bool:
 def known(database: Database, eui: bytes, epoch: int, descriptor_hash: bytes) -> Known:
     """Return what a node that says HELLO need not send again."""
     with database.reading() as connection:
-        found = connection.execute("SELECT id FROM node WHERE eui = ?", (eui,)).fetchone()
+        found = connection.execute("SELECT id, proven FROM node WHERE eui = ?", (eui,)).fetchone()
         if found is None:
             return Known((0, 0, 0, 0), described=False)
-        node = found[0]
+        node, proven = found
         alarm, control, data, bulk = (
             load_sequence(connection, node, epoch, stream).next for stream in range(4)
         )
         described = connection.execute(
             "SELECT 1 FROM descriptor WHERE node = ? AND hash = ?", (node, descriptor_hash)
         ).fetchone()
-        return Known((alarm, control, data, bulk), described is not None)
+        proven = proven if isinstance(proven, bytes) else None
+        return Known((alarm, control, data, bulk), described is not None, proven)
 
 
 def summary(database: Database) -> Summary:

@@ -41,7 +41,10 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A node's present boot, and its channels; descriptor None means the one of this hash."""
+    """A node's present boot, and its channels; descriptor None means the one of this hash.
+
+    proven is the id of the key that it came under: the node will not use an older one again.
+    """
 
     eui: bytes
     boot_id: int
@@ -50,6 +53,7 @@ class Description:
     hash: bytes
     version: int
     descriptor: bytes | None
+    proven: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,19 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows of a node that says HELLO."""
+    """What the store knows of a node that says HELLO; proven as in its latest Description."""
 
     next: tuple[int, int, int, int]
     described: bool
+    proven: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The id of a node's proven key, and when a batch of it was stored last."""
+
+    proven: bytes | None
+    heard_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

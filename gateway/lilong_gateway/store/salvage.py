@@ -44,6 +44,7 @@ def salvage(aside: Path, database: Database) -> Salvaged:
         damaged.text_factory = lambda data: data.decode(errors="replace")
         for table, columns in _SMALL.items():
             _insert(connection, table, columns, _small(damaged, table, columns))
+        _take_keys(connection, damaged)
         taken = unreadable = 0
         for rows, lost in _undelivered(damaged, _size_bytes(aside)):
             _insert(connection, "batch", _BATCH, rows)
@@ -63,6 +64,12 @@ def _small(damaged: sqlite3.Connection, table: str, columns: str) -> list[_Value
         for row in damaged.execute(query):
             found.append(row)  # noqa: PERF402 - keeps what came before an error
     return found
+
+
+def _take_keys(connection: sqlite3.Connection, damaged: sqlite3.Connection) -> None:
+    """Carry over which keys are proven; stores of the first schema do not know."""
+    rows = _small(damaged, "node", "proven, heard_ms, id")
+    connection.executemany("UPDATE node SET proven = ?, heard_ms = ? WHERE id = ?", rows)
 
 
 def _undelivered(

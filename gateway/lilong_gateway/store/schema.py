@@ -44,9 +44,15 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
+def _note_keys(connection: sqlite3.Connection) -> None:
+    """proven: the id of the key that the latest description came under; heard_ms: of a batch."""
+    connection.execute("ALTER TABLE node ADD COLUMN proven BLOB")
+    connection.execute("ALTER TABLE node ADD COLUMN heard_ms INTEGER")
+
+
 def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
     """Return every step from an empty file to the present tables, in order."""
-    return (_create,)
+    return (_create, _note_keys)
 
 
 def migrate(connection: sqlite3.Connection) -> str:

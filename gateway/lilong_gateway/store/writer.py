@@ -51,6 +51,7 @@ class _Transaction:
         self._nodes: dict[bytes, _Node] = {}
         self._streams: dict[tuple[int, int, int], Sequence] = {}
         self._rows: list[tuple[object, ...]] = []
+        self._heard: dict[int, int] = {}
         self._readings = 0
         self._duplicates = 0
         self._quarantined = 0
@@ -73,6 +74,10 @@ class _Transaction:
             "INSERT OR REPLACE INTO stream (node, epoch, stream, next) VALUES (?, ?, ?, ?)",
             [(*key, sequence.next) for key, sequence in self._streams.items()],
         )
+        self._connection.executemany(
+            "UPDATE node SET heard_ms = ? WHERE id = ?",
+            [(heard_ms, number) for number, heard_ms in self._heard.items()],
+        )
         return Committed(len(self._rows), self._readings, self._duplicates, self._quarantined)
 
     def _take_arrival(self, entry: Arrival) -> None:
@@ -81,6 +86,8 @@ class _Transaction:
         if not self._stream(node, epoch, stream).take(seq):
             self._duplicates += 1
             return
+        if entry.received_ms is not None:
+            self._heard[node.number] = entry.received_ms
         quality, offset_ms = self._time(node, entry)
         last_ms = None if entry.boot is None else entry.last_ms
         self._readings += entry.readings
@@ -127,8 +134,8 @@ class _Transaction:
         node.descriptor = row[0] if row else node.descriptor
         node.boot_id = entry.boot_id
         self._connection.execute(
-            "UPDATE node SET descriptor = ?, boot_id = ? WHERE id = ?",
-            (node.descriptor, node.boot_id, node.number),
+            "UPDATE node SET descriptor = ?, boot_id = ?, proven = ? WHERE id = ?",
+            (node.descriptor, node.boot_id, entry.proven, node.number),
         )
         if entry.epoch_ms is not None:
             self._note_boot(node, entry.boot_id, entry.epoch_ms, entry.uncertainty_ms)

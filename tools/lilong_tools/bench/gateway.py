@@ -22,7 +22,7 @@ from lilong_protocol.serial import FrameReader, wrap
 
 _EPOCH = 1
 _TIME_MS = 800_000_000_000
-_WINDOW = 8
+_WINDOW = 16
 
 
 class _Line:
@@ -30,8 +30,8 @@ class _Line:
 
     def __init__(self, number: int, items: list[bytes]) -> None:
         self.eui = number.to_bytes(8, "big")
-        key = os.urandom(16)
-        self.session = GatewaySession({self.eui: key}.get, os.urandom)
+        self.key = key = os.urandom(16)
+        self.session = GatewaySession({self.eui: [key]}.get, os.urandom)
         self.reader = FrameReader()
         descriptor = encode_descriptor(1, [Channel(0, "value", "", -2, 0, 0, "")])
         digest = descriptor_hash(descriptor)
@@ -116,7 +116,7 @@ def _take(line: _Line, data: bytes, ingest: Ingest) -> None:
             done = partial(line.session.stored, event.epoch, event.stream, event.seq)
             ingest.offer(examine(event, _TIME_MS), done)
         elif isinstance(event, events.Described):
-            ingest.offer(describe(event), line.session.described)
+            ingest.offer(describe(event, line.key), line.session.described)
 
 
 async def _settled(ingest: Ingest, committed: asyncio.Event) -> None:

@@ -175,6 +175,8 @@ class VirtualNode:
                 stdout=log,
                 stderr=log,
                 pass_fds=(line,),
+                # MicroPython gives files no mode, and the key is written again when it changes.
+                umask=0o077,
                 # Of its own, so that Ctrl-C on the terminal reaches the harness alone.
                 start_new_session=True,
             )
