@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": ("lilong_tools.demo.command", "show the whole chain at work, from nodes to city"),
     "city": ("lilong_tools.city.command", "receive telemetry as a city platform should"),
     "bench": ("lilong_tools.bench.command", "measure the wire and the gateway beside peers"),
+    "update": ("lilong_tools.update.command", "make, sign and check updates of the nodes"),
 }
 
 

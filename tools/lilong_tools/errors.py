@@ -3,7 +3,8 @@
 ToolError(problem, advice)
 ├── ProgramMissingError     a program that the tools run is neither here nor to be fetched
 ├── NodeSettingsError       a virtual node cannot be made from what was given
-└── NodeFailedError         a virtual node ended otherwise than it was asked to
+├── NodeFailedError         a virtual node ended otherwise than it was asked to
+└── UpdateError             an update cannot be made, signed or read
 """
 
 
@@ -26,3 +27,7 @@ class NodeSettingsError(ToolError):
 
 class NodeFailedError(ToolError):
     """A virtual node ended otherwise than it was asked to: read its log."""
+
+
+class UpdateError(ToolError):
+    """An update, or a key to sign it with, cannot be made or read: correct what was given."""

@@ -37,7 +37,10 @@ IMPORTERS = {
     "aiomqtt": {"gateway/lilong_gateway/uplink/broker.py", "tools/lilong_tools/city/receiver.py"},
     "amqtt": {"tools/lilong_tools/broker.py"},
     "cbor2": {"gateway/lilong_gateway/senml.py", "tools/lilong_tools/city/pack.py"},
-    "cryptography": {"protocol/lilong_protocol/aead_cryptography.py"},
+    "cryptography": {
+        "protocol/lilong_protocol/aead_cryptography.py",
+        "tools/lilong_tools/update/keys.py",
+    },
     "cryptolib": {"protocol/lilong_protocol/aead_cryptolib.py"},
     "ffi": {"firmware/lilong_firmware/virtual/machine.py"},
     "machine": {"firmware/lilong_firmware/board.py"},

@@ -1,0 +1,1 @@
+"""Updates of the nodes: made, signed and checked (docs/update.md)."""
