@@ -143,7 +143,7 @@ def _column(
     path: Path, census: _Census, index: int, header: str, name: str, wanted: Resolution
 ) -> Column:
     asked = wanted.exponent(header, name)
-    exponent = min(0, census.finest) if asked is None else asked
+    exponent = max(min(0, census.finest), wanted.finest) if asked is None else asked
     exponent = max(exponent, FINEST)
     while census.largest.scaleb(-exponent) > VALUE_LIMIT - 1 and exponent < COARSEST:
         exponent += 1

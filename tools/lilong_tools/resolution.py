@@ -10,10 +10,14 @@ _EVERY = ""
 
 
 class Resolution:
-    """Powers of ten by column header or name; "" stands for every column."""
+    """Powers of ten by column header or name; "" stands for every column.
 
-    def __init__(self, exponents: Mapping[str, int]) -> None:
+    finest: digits beyond 10**finest are not kept of columns for which nothing was asked.
+    """
+
+    def __init__(self, exponents: Mapping[str, int], finest: int = _FINEST) -> None:
         """Take the exponents as they are."""
+        self.finest = finest
         self._exponents = dict(exponents)
 
     def exponent(self, header: str, name: str) -> int | None:
@@ -28,13 +32,13 @@ class Resolution:
         return sorted(set(self._exponents) - set(known) - {_EVERY})
 
 
-def parse_resolution(words: Iterable[str]) -> Resolution:
+def parse_resolution(words: Iterable[str], finest: int = _FINEST) -> Resolution:
     """Read the values of --resolution; raise ToolError."""
     exponents = {}
     for word in words:
         column, _, step = word.rpartition("=")
         exponents[column] = _exponent(word, step)
-    return Resolution(exponents)
+    return Resolution(exponents, finest)
 
 
 def _exponent(word: str, step: str) -> int:

@@ -35,6 +35,17 @@ def test_the_wire_costs_less_than_other_formats_on_a_smooth_recording(tmp_path: 
     assert found["decode_readings_per_s"] > 0
 
 
+def test_digits_that_no_sensor_gives_are_rounded_unless_all_are_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    rows = [f"{1577836800 + 60 * row},{20 + row / 7:.13f},{row}" for row in range(120)]
+    path.write_text("time,long,whole\n" + "\n".join(rows) + "\n")
+    usual, exact = bench("wire", str(path)), bench("wire", str(path), "--exact")
+    assert [column["exponent"] for column in usual["columns"]] == [-2, 0]
+    assert [column["exponent"] for column in exact["columns"]] == [-13, 0]
+    sizes = [found["columns"][0]["payload"]["r1"]["60"] for found in (usual, exact)]
+    assert sizes[0] < 2 < sizes[1]
+
+
 def test_the_gateway_bench_stores_every_batch_it_counts(tmp_path: Path) -> None:
     figures = bench(
         "gateway", "--nodes", "3", "--batches", "20", "--readings", "10", "--folder", str(tmp_path)

@@ -16,6 +16,10 @@ from lilong_tools.recording import scan
 from lilong_tools.resolution import parse_resolution
 from lilong_tools.runtime import find_micropython, find_micropython32
 
+_USUAL = -2
+_EVERY_DIGIT = -24
+"""Finest powers of ten that are kept."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `lilong bench`."""
@@ -23,8 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     wire = kinds.add_parser("wire", help="bytes a reading of recordings, beside other formats")
     wire.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV recordings")
     wire.add_argument(
-        "--resolution", action="append", default=[], metavar="[COLUMN=]STEP", help="round first"
+        "--resolution",
+        action="append",
+        default=[],
+        metavar="[COLUMN=]STEP",
+        help="round first (default: to 0.01 what has more digits, as sensors give no more)",
     )
+    wire.add_argument("--exact", action="store_true", help="keep every digit of the files")
     gateway = kinds.add_parser("gateway", help="batches a second, beside SQLite alone")
     gateway.add_argument("--nodes", type=count, default=64, metavar="N", help="sessions (64)")
     gateway.add_argument(
@@ -52,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _wire(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    resolution = parse_resolution(options.resolution)
+    resolution = parse_resolution(options.resolution, _EVERY_DIGIT if options.exact else _USUAL)
     recordings = [scan(path, resolution) for path in options.files]
     found: dict[str, Any] = dict(measure_wire(recordings))
     found["micropython"] = {}

@@ -83,6 +83,7 @@ def _sizes(name: str, series: Batch) -> dict[str, Any]:
     return {
         "column": name,
         "readings": len(series.times),
+        "exponent": series.exponent,
         "entropy": _entropy_bytes(series),
         "payload": payload,
         "frame": framed,
