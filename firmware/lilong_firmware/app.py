@@ -92,9 +92,7 @@ class _Node:
         self._boot_id = next_boot_id("boot.txt", board.random)
         self._notes = notes
         running = self._settings.running
-        self._journal = Journal(
-            "journal", board.random, running.journal_batches, running.journal_bytes
-        )
+        self._journal = Journal(board.journal_flash(running.journal_bytes), board.random)
         self._trace = Trace(running.trace, board.unix_ms)
         self._trace.booted(self._boot_id, self._journal)
         self._wake = asyncio.Event()
@@ -161,6 +159,7 @@ class _Node:
         if ending.possible:
             supervisor.start("end", _LIMIT_MS, ending.run)
         await supervisor.run()
+        self._journal.settle()
         self._note_memory()
         self._trace.ended()
         ending.clean()

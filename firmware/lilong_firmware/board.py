@@ -1,19 +1,23 @@
-"""The hardware, and nothing decided about it: the only module that imports machine."""
+"""The hardware, and nothing decided about it: the only module that imports machine and esp32."""
 
 import os
 import sys
 import time
 
+import esp32
 import machine
 
 from lilong_firmware.clock import Clock
+from lilong_firmware.flash import FileFlash
 from lilong_firmware.timestamp import UNIX_AT_2000_S
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
+    from lilong_firmware.area import Flash
     from lilong_firmware.settings import Running
 
 _EUI_BYTES = const(8)
+_JOURNAL = "journal"
 _RX_BUFFER = const(4096)
 _TX_BUFFER = const(2048)
 
@@ -46,6 +50,11 @@ class Board:
         except (ValueError, OSError) as error:
             self.log("uart: " + str(error) + "; correct it in settings.json")
             return _open_uart(usual)
+
+    def journal_flash(self, size_bytes: int) -> "Flash":
+        """Return the partition `journal`, or files of that size where there is none."""
+        found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label=_JOURNAL)
+        return found[0] if found else FileFlash(_JOURNAL, size_bytes)
 
     def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the watchdog: it resets the node unless fed within `timeout_ms`."""

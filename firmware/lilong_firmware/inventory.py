@@ -1,123 +1,114 @@
-"""What a journal's folder holds after a reset: the one look at all of it."""
+"""What a journal's flash holds after a reset: the one look at all of it."""
 
-import os
+from lilong_firmware.cursor import Cursor
+from lilong_firmware.errors import StorageError
+from lilong_firmware.record import HEADER_BYTES, VOID, parse_header
+from lilong_protocol.portable import TYPE_CHECKING
 
-from lilong_firmware.files import file_size, read_file, remove_file
-from lilong_firmware.record import ITEM_LIMIT, NOWHERE, OVERHEAD, Record, unpack_record
-from lilong_protocol.frame import STREAMS
-from lilong_protocol.portable import const
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-EPOCH_NOTE = "epoch"
-"""Name of the file that keeps the epoch of a queue which never held a batch."""
-
-_SEQ_DIGITS = const(8)
-_GAP_LIMIT = const(64)
-
-
-def file_name(stream: int, seq: int) -> str:
-    """Return the name of the file of one batch."""
-    return "%d-%08x" % (stream, seq)
-
-
-def parse_name(name: str) -> "tuple[int, int] | None":
-    """Return (stream, seq), or None when the name is not one of ours."""
-    if len(name) != 2 + _SEQ_DIGITS or name[0] not in "0123" or name[1] != "-":
-        return None
-    for digit in name[2:]:
-        if digit not in "0123456789abcdef":
-            return None
-    return int(name[0]), int(name[2:], 16)
+    from lilong_firmware.log import Log
 
 
 class Inventory:
-    """Reads every file once, keeps the batches of one epoch and removes what is none.
+    """Finds the epoch, the sectors in use and the positions, and tells them to the log.
 
-    A file with a good name and damaged content stays: its sequence number may have been used, so
-    it must not be given again. `seqs[stream]` is in ascending order.
+    The epoch is that of the newest sector; there is none when the area was larger then. When no
+    sector is free, a copy into the newest one was cut short: all that it holds is in an older one
+    still, and it becomes void.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, log: "Log") -> None:
         self.damaged = 0
-        """Files whose name is ours and whose content is torn or rotten."""
+        """Sectors with something torn or rotten in them."""
         self.foreign = 0
-        """Files that were removed: of another epoch, of another name, half written."""
-        self.epoch: int | None = None
-        """The epoch that most batches are of; None when there is no batch."""
-        self.size_bytes = 0
-        self.seqs: list[list[int]] = [[] for _ in range(STREAMS)]
-        self.marks = [NOWHERE] * STREAMS
-        """How far the source of each stream was, by its newest readable batch."""
-        self._folder = folder
-        self._epochs: dict[int, int] = {}
-        self._found: list[tuple[int, int, int | None, int]] = []
-        self._sizes: list[list[int]] = [[] for _ in range(STREAMS)]
-        self._look()
-        self._elect()
-        self._sort()
-        for stream in range(STREAMS):
-            self._cut(stream)
+        """Sectors of an earlier epoch."""
+        self.failed = 0
+        """Sectors that flash would not read."""
+        self.found = False
+        """Whether there is a queue to go on with."""
+        self._log = log
+        self._newest = -1
+        self._sectors(range(log.area.sectors), self._number)
+        if self._newest < 0:
+            return
+        self.found = True
+        self._sectors(range(log.area.sectors), self._adopt)
+        if log.index.free() == 0:
+            self._sectors((self._cut_short(),), log.void)
+        self._sectors(range(log.area.sectors), self._look)
 
-    def _look(self) -> None:
-        for name in os.listdir(self._folder):
-            place = parse_name(name)
-            if place is None:
-                if name != EPOCH_NOTE:
-                    self._remove(name)
-                continue
-            stream, seq = place
-            record = self._read(name)
-            if record is None or (record.stream, record.seq) != place:
-                self.damaged += 1
-                self._found.append((stream, seq, None, file_size(self._path(name))))
+    def _sectors(self, sectors: "range | tuple[int, ...]", do: "Callable[[int], None]") -> None:
+        for sector in sectors:
+            try:
+                do(sector)
+            except StorageError:
+                self.failed += 1
+
+    def _number(self, sector: int) -> None:
+        """Elect the newest sector; of an area that has become smaller the newest may be lost."""
+        header = parse_header(self._log.area.read(sector, 0, HEADER_BYTES))
+        if header is not None and header[1] > self._log.newest:
+            self._log.newest = header[1]
+            self._newest = sector if header[0] <= self._log.area.sectors else -1
+            self._log.epoch = header[2]
+
+    def _adopt(self, sector: int) -> None:
+        """Take a sector of the epoch into the index."""
+        header = parse_header(self._log.area.read(sector, 0, HEADER_BYTES))
+        if header is None:
+            return
+        if header[2] != self._log.epoch:
+            self.foreign += 1
+            return
+        self._log.index.open(sector, header[1])
+        self._log.positions.merge(header[3])
+
+    def _cut_short(self) -> int:
+        """Return the newest sector, or the oldest if flash has rotted so that it is no copy."""
+        cursor = self._log.cursor(self._newest, careful=True)
+        try:
+            while cursor.step():
+                if cursor.is_batch and not cursor.copied:
+                    return self._log.index.by_age()[0]
+        except StorageError:
+            self.failed += 1
+        return self._newest
+
+    def _look(self, sector: int) -> None:
+        area = self._log.area
+        if self._log.index.number(sector):
+            self._take(sector)
+        elif area.read(sector, 0, len(VOID)) == VOID:
+            return
+        elif parse_header(area.read(sector, 0, HEADER_BYTES)) is None:
+            self._suspect(sector)
+
+    def _take(self, sector: int) -> None:
+        """Read every record of a sector in use."""
+        log = self._log
+        cursor = log.cursor(sector, careful=True)
+        while cursor.step():
+            if cursor.is_batch:
+                log.index.add(sector, cursor.stream, cursor.seq, copied=cursor.copied)
+                log.positions.used(cursor.stream, cursor.seq, cursor.mark)
             else:
-                self._epochs[record.epoch] = self._epochs.get(record.epoch, 0) + 1
-                self._found.append((stream, seq, record.epoch, len(record.item) + OVERHEAD))
+                log.positions.merge(cursor.payload)
+        if cursor.damaged:
+            self.damaged += 1
+            log.index.doubt(sector)
+        elif sector == self._newest:
+            log.resume(sector, cursor.end)
 
-    def _elect(self) -> None:
-        most = 0
-        for epoch, batches in self._epochs.items():
-            if batches > most:
-                most = batches
-                self.epoch = epoch
+    def _suspect(self, sector: int) -> None:
+        """Make sure that the numbers in a sector whose header has rotted do not come again.
 
-    def _sort(self) -> None:
-        if self.epoch is None and self._found:
-            # All that is left is damaged: numbers of the noted epoch may have been used.
-            remove_file(self._path(EPOCH_NOTE))
-        for stream, seq, epoch, size in sorted(self._found):
-            if self.epoch is None or epoch not in (None, self.epoch):
-                self._remove(file_name(stream, seq))
-            else:
-                self.seqs[stream].append(seq)
-                self._sizes[stream].append(size)
-        self._found = []
-
-    def _cut(self, stream: int) -> None:
-        """Leave out what lies beyond a wide gap: nobody can tell what was there."""
-        seqs = self.seqs[stream]
-        for index in range(len(seqs) - 1, 0, -1):
-            if seqs[index] - seqs[index - 1] > _GAP_LIMIT:
-                for seq in seqs[:index]:
-                    self._remove(file_name(stream, seq))
-                self.seqs[stream] = seqs[index:]
-                self._sizes[stream] = self._sizes[stream][index:]
-                break
-        self._weigh(stream)
-
-    def _weigh(self, stream: int) -> None:
-        self.size_bytes += sum(self._sizes[stream])
-        for seq in reversed(self.seqs[stream]):
-            record = self._read(file_name(stream, seq))
-            if record is not None:
-                self.marks[stream] = record.mark
-                return
-
-    def _read(self, name: str) -> "Record | None":
-        return unpack_record(read_file(self._path(name), ITEM_LIMIT + OVERHEAD + 1) or b"")
-
-    def _path(self, name: str) -> str:
-        return self._folder + "/" + name
-
-    def _remove(self, name: str) -> None:
-        self.foreign += 1
-        remove_file(self._path(name))
+        Of a torn erase there may be a rest, too; its numbers are known anyhow.
+        """
+        log = self._log
+        cursor = Cursor(log.area, sector, log.epoch, careful=True)
+        while cursor.step():
+            if cursor.is_batch:
+                mark = log.positions.marks[cursor.stream]
+                log.positions.used(cursor.stream, cursor.seq, mark)

@@ -1,204 +1,197 @@
 """Batches that no gateway has yet, in flash: they survive a power cut at any instant.
 
-One file a batch, named by stream and sequence number, written aside and renamed. The newest
-batch of each stream stays until a newer one exists, acknowledged or not, so that the highest
-file always tells the next sequence number. An epoch is drawn when there is no batch at all; no
-sequence number is used twice in one epoch.
+A log over the sectors of a flash (log, record), of which the memory keeps no more than a few
+numbers a sector (index). A sector is erased once before it is written; nothing is ever programmed
+twice but the mark that makes a sector void. No sequence number is used twice in one epoch.
+
+An acknowledgement is kept in memory and goes to flash with the next sector: after a power cut some
+batches are sent again, which the gateway tells apart by their numbers.
 """
 
-import struct
-from binascii import crc32
-
 from lilong_firmware.errors import JournalFullError, StorageError
-from lilong_firmware.files import file_size, make_folder, read_file, remove_file, replace_file
-from lilong_firmware.inventory import EPOCH_NOTE, Inventory, file_name
-from lilong_firmware.record import ITEM_LIMIT, OVERHEAD, Record, unpack_record
-from lilong_protocol.frame import ALARM_STREAM, STREAMS
+from lilong_firmware.inventory import Inventory
+from lilong_firmware.log import Log
+from lilong_firmware.lookup import Lookup
+from lilong_firmware.record import (
+    ITEM_LIMIT,
+    MARK_BYTES,
+    NOWHERE,
+    POSITIONS_BYTES,
+    Positions,
+    record_bytes,
+)
+from lilong_firmware.thinning import choose, move
+from lilong_protocol.frame import CONTROL_STREAM
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NOTHING = const(-1)
+    from lilong_firmware.area import Flash
+
+_LONG_RUN = const(64)
+_ATTEMPTS = const(2)
 
 
 class Journal:
-    """The outbox of a NodeSession, on a file system.
+    """The outbox of a NodeSession, on a flash.
 
-    When it is full the oldest batch of the least urgent stream gives way: bulk, data, control,
-    never an alarm. `random(n)` returns n random bytes.
+    When it is full, the oldest sector makes room: alarms and control stay, bulk goes, and of the
+    data one batch in six stays, so that of a long outage a coarse record is left. What went is
+    read as None, and counted as dropped. `random(n)` returns n random bytes.
     """
 
-    def __init__(
-        self, folder: str, random: "Callable[[int], bytes]", max_batches: int, max_bytes: int
-    ) -> None:
-        self._folder = folder
-        self._max_batches = max_batches
-        self._max_bytes = max_bytes
-        self.counters = {"damaged": 0, "foreign": 0, "dropped": 0, "failed": 0}
-        self._first = [0] * STREAMS
-        self._next = [0] * STREAMS
-        self._kept: list[int] = [_NOTHING] * STREAMS
-        self._marks = [(0, 0, 0)] * STREAMS
-        self._size_bytes = 0
-        found = self._open()
-        self._unused = found is None or found.epoch is None
-        if found is None or found.epoch is None:
-            self.epoch = self._new_epoch(random)
-        else:
-            self.epoch = found.epoch
-            self._adopt(found)
+    def __init__(self, device: "Flash", random: "Callable[[int], bytes]") -> None:
+        self._log = Log(device)
+        self._lookup = Lookup(self._log)
+        found = Inventory(self._log)
+        self.counters = {
+            "damaged": found.damaged,
+            "foreign": found.foreign,
+            "dropped": 0,
+            "failed": found.failed,
+        }
+        self._noted = list(self._positions.first)
+        if not found.found:
+            self._begin(random)
+        self.epoch = self._log.epoch
+        """What the numbers are unique in."""
 
     # The outbox of a session
 
     def first(self, stream: int) -> int:
-        """Return the lowest sequence number that is held."""
-        return self._first[stream]
+        """Return the lowest sequence number that is not acknowledged."""
+        return self._positions.first[stream]
 
     def next(self, stream: int) -> int:
         """Return the sequence number that the next batch will get."""
-        return self._next[stream]
+        return self._positions.next[stream]
 
     def read(self, stream: int, seq: int) -> "bytes | None":
-        """Return the item of a held batch, None when it is not held or its file is damaged."""
-        record = unpack_record(read_file(self._path(stream, seq), ITEM_LIMIT + OVERHEAD) or b"")
-        if record is None or (record.epoch, record.seq) != (self.epoch, seq):
+        """Return the item of a held batch, None when it gave way or is damaged.
+
+        Where a long run of numbers gave way, `first` moves behind it: a new session tells the
+        gateway so, for less than a frame a number.
+        """
+        first = self._positions.first
+        if not first[stream] <= seq < self._positions.next[stream]:
             return None
-        return record.item
+        try:
+            found = self._lookup.find(stream, seq)
+        except StorageError:
+            self.counters["failed"] += 1
+            return None
+        if found is not None:
+            return bytes(found.item)
+        after = self._lookup.missing(stream, seq)
+        if seq == first[stream] and after - seq > _LONG_RUN:
+            first[stream] = after
+        return None
 
     def acknowledged(self, stream: int, next: int) -> None:  # noqa: A002 - the session's word
         """Forget everything below `next`: it is durable elsewhere."""
-        while self._first[stream] < min(next, self._next[stream]):
-            self._forget(stream)
-        if next > self._next[stream]:
-            self._leap(stream, next)
+        positions = self._positions
+        beyond = next > positions.next[stream]
+        positions.first[stream] = max(positions.first[stream], next)
+        if beyond:
+            # A gateway has seen numbers of which nothing is left here: after a reset, too, none
+            # of them may come again.
+            positions.next[stream] = next
+            self.settle()
 
     # The node's own side
 
-    def append(self, stream: int, item: bytes, mark: "tuple[int, int, int]" = (0, 0, 0)) -> int:
+    def append(self, stream: int, item: bytes, mark: "tuple[int, int, int]" = NOWHERE) -> int:
         """Make a batch durable and return its sequence number.
 
-        JournalFullError when only more urgent batches are held; StorageError when flash fails.
+        JournalFullError when only more urgent batches are held; StorageError when flash fails or
+        the item is longer than ITEM_LIMIT.
         """
-        self._make_room(stream, len(item) + OVERHEAD)
-        seq = self._next[stream]
-        data = Record(self.epoch, stream, seq, item, mark).pack()
-        self._write(stream, self._path(stream, seq), data)
-        self._next[stream] = seq + 1
-        self._marks[stream] = mark
-        self._size_bytes += len(data)
-        self._settle(stream)
-        return seq
+        if len(item) > ITEM_LIMIT:
+            raise StorageError("journal: an item of " + str(len(item)) + " bytes")
+        size = record_bytes(len(item) + (MARK_BYTES if mark != NOWHERE else 0))
+        problem = StorageError("journal: not tried")
+        for _ in range(_ATTEMPTS):
+            try:
+                if self._log.room < size:
+                    self._advance(stream, size)
+                return self._log.write_batch(stream, item, mark)
+            except JournalFullError:
+                raise
+            except StorageError as error:
+                self.counters["failed"] += 1
+                problem = error
+        raise problem
 
     def mark(self, stream: int) -> "tuple[int, int, int]":
         """Return the mark of the newest batch of a stream."""
-        return self._marks[stream]
+        return self._positions.marks[stream]
+
+    def settle(self) -> None:
+        """Make durable what is acknowledged, before a planned end."""
+        if self._noted == self._positions.first:
+            return
+        try:
+            if self._log.room < record_bytes(POSITIONS_BYTES):
+                self._advance(CONTROL_STREAM, 0)
+            else:
+                self._log.write_positions()
+            self._noted = list(self._positions.first)
+        except StorageError:
+            self.counters["failed"] += 1
+
+    def renew(self, random: "Callable[[int], bytes]") -> bool:
+        """Begin a new epoch, whose numbers begin at 0; False while anything is held.
+
+        For a gateway that claims positions which cannot be.
+        """
+        if self.held:
+            return False
+        log = self._log
+        before = log.epoch, log.positions
+        log.positions = Positions()
+        if not self._begin(random):
+            log.epoch, log.positions = before
+            return False
+        for sector in range(log.index.sectors):
+            if sector != log.sector:
+                log.index.clear(sector)
+        self._lookup = Lookup(log)
+        self.epoch = log.epoch
+        return True
 
     @property
     def crowded(self) -> bool:
         """Whether more than half of the room is taken: what can wait had better wait."""
-        return self.held * 2 > self._max_batches or self._size_bytes * 2 > self._max_bytes
+        index = self._log.index
+        first = self._positions.first
+        live = [1 for sector in range(index.sectors) if index.is_live(sector, first)]
+        return len(live) * 2 > index.sectors
 
     @property
     def held(self) -> int:
-        """How many batches are held and not yet acknowledged."""
-        return sum(self._next) - sum(self._first)
+        """How many numbers are not acknowledged, those that gave way included."""
+        return sum(self._positions.next) - sum(self._positions.first)
 
-    # The start
+    @property
+    def _positions(self) -> Positions:
+        return self._log.positions
 
-    def _open(self) -> "Inventory | None":
-        if not make_folder(self._folder):
-            self.counters["failed"] += 1
-            return None
+    def _begin(self, random: "Callable[[int], bytes]") -> bool:
+        self._log.epoch = int.from_bytes(random(4), "little")
         try:
-            return Inventory(self._folder)
-        except OSError:
-            self.counters["failed"] += 1
-            return None
-
-    def _adopt(self, found: Inventory) -> None:
-        self.counters["damaged"] = found.damaged
-        self.counters["foreign"] = found.foreign
-        self._size_bytes = found.size_bytes
-        self._marks = found.marks
-        for stream, seqs in enumerate(found.seqs):
-            if seqs:
-                self._first[stream] = seqs[0]
-                self._next[stream] = seqs[-1] + 1
-        remove_file(self._folder + "/" + EPOCH_NOTE)
-
-    def _new_epoch(self, random: "Callable[[int], bytes]") -> int:
-        """Return the epoch of a queue that never held a batch, the same until it holds one."""
-        path = self._folder + "/" + EPOCH_NOTE
-        note = read_file(path) or b""
-        if len(note) == 8 and crc32(note[:4]) == struct.unpack("<I", note[4:])[0]:
-            return int.from_bytes(note[:4], "little")
-        drawn = random(4)
-        try:
-            replace_file(path, drawn + struct.pack("<I", crc32(drawn)))
+            self._log.open()
         except StorageError:
             self.counters["failed"] += 1
-        return int.from_bytes(drawn, "little")
+            return False
+        self._noted = list(self._positions.first)
+        return True
 
-    # Room
-
-    def _make_room(self, stream: int, size_bytes: int) -> None:
-        while self.held >= self._max_batches or self._size_bytes + size_bytes > self._max_bytes:
-            if not self._drop(stream):
-                raise JournalFullError("journal: full of batches that may not go")
-
-    def _drop(self, stream: int) -> bool:
-        """Let the oldest batch of the least urgent stream go, none more urgent than `stream`."""
-        for victim in range(STREAMS - 1, max(stream, ALARM_STREAM + 1) - 1, -1):
-            if self._first[victim] < self._next[victim]:
-                self._forget(victim)
-                self.counters["dropped"] += 1
-                return True
-        return False
-
-    def _write(self, stream: int, path: str, data: bytes) -> None:
-        try:
-            replace_file(path, data)
-        except StorageError:
-            self.counters["failed"] += 1
-            if not self._drop(stream):
-                raise
-            replace_file(path, data)
-
-    def _forget(self, stream: int) -> None:
-        """Stop holding the oldest batch of a stream; its file goes unless it is the newest."""
-        seq = self._first[stream]
-        path = self._path(stream, seq)
-        self._size_bytes -= file_size(path)
-        self._first[stream] = seq + 1
-        if seq + 1 == self._next[stream]:
-            self._kept[stream] = seq
-        else:
-            remove_file(path)
-
-    def _leap(self, stream: int, next: int) -> None:  # noqa: A002
-        """Go on at `next`: a gateway has seen the numbers below, of which no file is left.
-
-        An empty batch is kept in the last one's place, so that a reset brings none of them back.
-        """
-        place = next - 1
-        try:
-            record = Record(self.epoch, stream, place, b"", self._marks[stream])
-            replace_file(self._path(stream, place), record.pack())
-            self._settle(stream)
-            self._kept[stream] = place
-        except StorageError:
-            self.counters["failed"] += 1
-        self._first[stream] = self._next[stream] = next
-
-    def _settle(self, stream: int) -> None:
-        """Remove what a newer batch has made superfluous."""
-        if self._kept[stream] != _NOTHING:
-            remove_file(self._path(stream, self._kept[stream]))
-            self._kept[stream] = _NOTHING
-        if self._unused:
-            self._unused = False
-            remove_file(self._folder + "/" + EPOCH_NOTE)
-
-    def _path(self, stream: int, seq: int) -> str:
-        return self._folder + "/" + file_name(stream, seq)
+    def _advance(self, stream: int, size: int) -> None:
+        """Open a sector in which `size` bytes find room, and see to it that one is free."""
+        log = self._log
+        victim = choose(log, stream, size) if log.index.free() == 1 else None
+        log.open()
+        self._noted = list(self._positions.first)
+        if victim is not None:
+            self.counters["dropped"] += move(log, victim, size)

@@ -94,8 +94,7 @@ class Running:
     """
 
     def __init__(self, fields: Fields) -> None:
-        self.journal_batches = fields.number("journal_batches", 1, 65536, 192)
-        self.journal_bytes = fields.number("journal_bytes", 1024, 1 << 28, 131072)
+        self.journal_bytes = fields.number("journal_bytes", 16384, 1 << 24, 131072)
         self.watchdog_ms = fields.number("watchdog_ms", 1000, 600000, 30000)
         self.trace = fields.text("trace", 200, "")
         self.stop_file = fields.text("stop_file", 200, "stop")

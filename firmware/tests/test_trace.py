@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from lilong_firmware.flash import FileFlash
 from lilong_firmware.journal import Journal
 from lilong_firmware.row import Row
 from lilong_firmware.trace import Trace
@@ -16,24 +17,20 @@ def item(seq):
 
 @pytest.fixture
 def open_node():
-    """Journals and traces; the traces are closed when the test is over."""
-    traces = []
+    """Journals and traces; their files are closed when the test is over."""
+    opened = []
 
     def make(folder):
-        journal, trace = start_node(folder)
-        traces.append(trace)
+        flash = FileFlash(str(folder / "journal"), 100_000)
+        journal = Journal(flash, os.urandom)
+        trace = Trace(str(folder / "trace.log"), lambda: 1234)
+        trace.booted(9, journal)
+        opened.extend((flash, trace))
         return journal, trace
 
     yield make
-    for trace in traces:
-        trace.close()
-
-
-def start_node(folder):
-    journal = Journal(str(folder / "journal"), os.urandom, 100, 100_000)
-    trace = Trace(str(folder / "trace.log"), lambda: 1234)
-    trace.booted(9, journal)
-    return journal, trace
+    for each in opened:
+        each.close()
 
 
 def lines(folder):

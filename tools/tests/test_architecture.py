@@ -42,6 +42,7 @@ IMPORTERS = {
         "tools/lilong_tools/update/keys.py",
     },
     "cryptolib": {"protocol/lilong_protocol/aead_cryptolib.py"},
+    "esp32": {"firmware/lilong_firmware/board.py"},
     "ffi": {"firmware/lilong_firmware/virtual/machine.py"},
     "machine": {"firmware/lilong_firmware/board.py"},
     "micropython": {"protocol/lilong_protocol/portable.py"},

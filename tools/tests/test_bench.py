@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def bench(*words: str) -> dict[str, object]:
     done = subprocess.run(
@@ -10,7 +12,7 @@ def bench(*words: str) -> dict[str, object]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=200,
     )
     return dict(json.loads(done.stdout))
 
@@ -54,3 +56,18 @@ def test_the_gateway_bench_stores_every_batch_it_counts(tmp_path: Path) -> None:
     assert figures["readings"] == 600
     assert figures["ratio_to_sqlite_alone"] > 0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("micropython32")
+def test_a_batch_costs_a_node_s_flash_less_than_a_file_and_no_power_cut_does_harm() -> None:
+    found = bench("node")
+    assert found["power_cuts_tried"] >= 1000
+    assert found["power_cuts_failed"] == 0
+    for state in ("journal", "journal_full"):
+        assert found[f"{state}_erases_per_batch"] <= 0.2
+        assert found[f"{state}_write_amplification"] <= 1.5
+        costs = found[f"{state}_write_amplification_by_item_bytes"]
+        peers = found["journal_peer_write_amplification_by_item_bytes"]
+        assert len(costs) == len(found["journal_item_bytes"])
+        assert all(1 < cost < peer for cost, peer in zip(costs, peers, strict=True))
+    assert found["journal_erases_per_batch"] < found["journal_peer_erases_per_batch"] / 5

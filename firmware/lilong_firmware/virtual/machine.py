@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a folder of its own on the search path, not a package
 """`machine` of a virtual node: the unix port with a UART on a PTY, a watchdog and reset causes.
 
 The environment holds what is hardware elsewhere: VNODE_UART (number of an inherited,

@@ -1,4 +1,4 @@
-"""`lilong bench`: what a reading costs on the wire, and what the gateway takes."""
+"""`lilong bench`: what a reading costs on the wire, what the gateway takes, what a node needs."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lilong_tools.bench.firmware import measure_firmware
 from lilong_tools.bench.gateway import measure_gateway
 from lilong_tools.bench.node import measure_node
 from lilong_tools.bench.wire import SIZES, measure_wire, timed_batches
@@ -45,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     gateway.add_argument(
         "--folder", type=Path, help="where the stores are written (default: the temporary folder)"
     )
-    for kind in (wire, gateway):
+    node = kinds.add_parser("node", help="wear of the flash and power cuts, on MicroPython")
+    for kind in (wire, gateway, node):
         kind.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -53,9 +55,12 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print."""
     if options.kind == "wire":
         found, lines = _wire(options)
-    else:
+    elif options.kind == "gateway":
         found = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
-        lines = [f"{name:32} {value:>14,.6g}" for name, value in found.items()]
+        lines = _rows(found)
+    else:
+        found = measure_firmware(find_micropython32())
+        lines = _rows(found)
     sys.stdout.write((json.dumps(found) if options.json else "\n".join(lines)) + "\n")
     return 0
 
@@ -73,6 +78,14 @@ def _wire(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         else:
             found["micropython"][name] = figures
     return found, list(_sentences(found))
+
+
+def _rows(found: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, value in found.items():
+        values = value if isinstance(value, list) else [value]
+        rows.append(f"{name:48}" + "".join(f"{each:>14,.6g}" for each in values))
+    return rows
 
 
 def _sentences(found: dict[str, Any]) -> Iterator[str]:

@@ -20,7 +20,6 @@ _FIRST_EUI = 0x0212_4B00_0000_0001
 _REPORT_MS = 500
 _BATCH_MS = 2000
 _BATCH_READINGS = 60
-_JOURNAL_BATCHES = 4096
 _JOURNAL_BYTES = 1 << 20
 
 
@@ -106,7 +105,6 @@ def node_settings(index: int, more: Mapping[str, Any]) -> dict[str, Any]:
         "report_ms": _REPORT_MS,
         "batch_ms": _BATCH_MS,
         "batch_readings": _BATCH_READINGS,
-        "journal_batches": _JOURNAL_BATCHES,
         "journal_bytes": _JOURNAL_BYTES,
         "trace": TRACE,
         "seed": index + 1,

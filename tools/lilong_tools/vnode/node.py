@@ -13,10 +13,10 @@ from lilong_tools.leash import leashed
 from lilong_tools.vnode.folder import Firmware, installed_firmware, read_eui
 from lilong_tools.vnode.port import Port
 
-HEAP_KIB = 208
+HEAP_KIB = 216
 """Heap of a node in KiB of a 32-bit machine.
 
-The compiled code takes about 116 KiB of it, which the device has in flash instead. The other
+The compiled code takes about 124 KiB of it, which the device has in flash instead. The other
 92 KiB are what an ESP32 leaves to Python: 131 KiB after its start, less 40 for the BLE stack. A
 64-bit MicroPython gets twice as much, since its objects are twice as big.
 """
