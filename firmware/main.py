@@ -5,7 +5,6 @@ import gc
 # Garbage goes before the heap grows or falls to pieces: a chip gives grown heap back to nobody.
 gc.threshold(32768)
 
-from lilong_firmware.app import App  # noqa: E402 - the imports are what makes most garbage
-from lilong_firmware.board import Board  # noqa: E402
+from loader import Loader  # noqa: E402 - the imports are what makes most garbage
 
-App(Board()).run()
+Loader().run()

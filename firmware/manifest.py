@@ -4,4 +4,6 @@
 include("$(PORT_DIR)/boards/manifest.py")
 package("lilong_protocol", base_path="../protocol", opt=3)
 package("lilong_firmware", base_path=".", opt=3)
+module("bootstate.py", base_path=".", opt=3)
+module("loader.py", base_path=".", opt=3)
 module("main.py", base_path=".", opt=3)

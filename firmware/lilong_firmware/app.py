@@ -7,46 +7,59 @@ import time
 from lilong_firmware.batcher import Batcher
 from lilong_firmware.boot import next_boot_id
 from lilong_firmware.collection import Collection, Shelf
+from lilong_firmware.configuration import Configuration, Configurations
 from lilong_firmware.crash import DUTY_FAILED, CrashNotes, describe
 from lilong_firmware.ending import Ending
 from lilong_firmware.errors import FirmwareError, SettingsError
 from lilong_firmware.journal import Journal
 from lilong_firmware.keys import read_keys
 from lilong_firmware.link import Link
+from lilong_firmware.probation import Probation
+from lilong_firmware.requests import LIMIT_MS, Requests
+from lilong_firmware.restart import Restart
 from lilong_firmware.sampler import Sampler
 from lilong_firmware.sensors.catalogue import build_sensor
 from lilong_firmware.sensors.replay import Replay
 from lilong_firmware.settings import read_settings
+from lilong_firmware.sink import Inbox
+from lilong_firmware.status import Status
 from lilong_firmware.supervision import Supervisor
 from lilong_firmware.trace import Trace
+from lilong_firmware.transfer import Transfer
 from lilong_firmware.version import FIRMWARE
 from lilong_protocol.descriptor import encode_descriptor
-from lilong_protocol.events import Acknowledged, Requested, Synchronised
+from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
 from lilong_protocol.frame import DATA_STREAM
 from lilong_protocol.greeting import Greeting
 from lilong_protocol.node_session import NodeSession
 from lilong_protocol.portable import TYPE_CHECKING
-from lilong_protocol.request import UNKNOWN
+from lilong_protocol.request import APPLY, OFFER, STATUS, WRITE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lilong_firmware.board import Board
     from lilong_firmware.clock import Clock
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Duty
+    from lilong_firmware.transfer import Depot
     from lilong_protocol.events import Event
     from lilong_protocol.node_keys import NodeKeys
+    from loader import Boot
 
 _EARLY_CRASHES = 3
 _MEASURE_S = 5.0
 _LIMIT_MS = 30000
 _PAUSE_S = 2
+_SETTINGS = "settings.json"
 
 
 class App:
     """Everything that runs on one board, in the folder that is current."""
 
-    def __init__(self, board: "Board") -> None:
+    def __init__(self, board: "Board", boot: "Boot") -> None:
         self._board = board
+        self._boot = boot
         self._heap_after_import = _heap_bytes()
 
     def run(self) -> None:
@@ -64,8 +77,10 @@ class App:
             return
         clock = board.clock()
         notes = CrashNotes("crash.txt", "reset.txt")
+        if self._boot.returned:
+            notes.early = 0
         try:
-            node = _Node(board, keys, clock, notes, self._heap_after_import)
+            node = _Node(board, self._boot, keys, clock, notes, self._heap_after_import)
             asyncio.run(node.run())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would handle it
             board.log("the node failed: " + repr(error))
@@ -80,14 +95,17 @@ class _Node:
     def __init__(
         self,
         board: "Board",
+        boot: "Boot",
         keys: "NodeKeys",
         clock: "Clock",
         notes: CrashNotes,
         heap_after_import: int,
     ) -> None:
         self._board = board
+        self._boot = boot
         self._heap_after_import = heap_after_import
-        self._settings = read_settings("settings.json", board.eui())
+        self._configuration = Configuration(_SETTINGS, board.log)
+        self._settings = read_settings(_SETTINGS, board.eui())
         self._clock = clock
         self._boot_id = next_boot_id("boot.txt", board.random)
         self._notes = notes
@@ -97,6 +115,13 @@ class _Node:
         self._trace.booted(self._boot_id, self._journal)
         self._wake = asyncio.Event()
         self._session = self._build_session(keys)
+        self._restart = Restart(board, boot, self._session, clock, "reset.txt")
+        patience = running.patience
+        self._probation = Probation(
+            boot, self._configuration, patience, clock, self._restart, board.log
+        )
+        self._watchdog = board.watchdog(running.watchdog_ms)
+        self._requests = self._build_requests()
         self._link = self._build_link()
         self._collection = self._build_collection()
 
@@ -106,10 +131,29 @@ class _Node:
         cause = self._notes.cause
         if cause is None:
             cause = self._board.reset_cause()
-        greeting = Greeting(self._boot_id, cause, FIRMWARE)
+        sequence = self._boot.sequence
+        firmware = FIRMWARE + "+" + str(sequence) if sequence else FIRMWARE
+        greeting = Greeting(self._boot_id, cause, firmware)
         return NodeSession(
             self._settings.eui, keys, self._journal, self._board.random, greeting, descriptor
         )
+
+    def _build_requests(self) -> Requests:
+        board, boot, configuration = self._board, self._boot, self._configuration
+        inbox = Inbox("inbox")
+        feed = self._watchdog.feed
+        settings = Configurations(inbox, configuration, _SETTINGS, self._settings.eui)
+        transfer = Transfer(
+            settings, lambda: _open_updates(inbox, boot, board, feed), self._restart
+        )
+        version = self._settings.running.version
+        methods = {
+            STATUS: Status(boot, configuration, version, board.device_class()).tell,
+            OFFER: transfer.offer,
+            WRITE: transfer.write,
+            APPLY: transfer.apply,
+        }
+        return Requests(methods, self._session.respond, self._restart, self._wake, board.log)
 
     def _build_link(self) -> Link:
         uart = self._board.uart(self._settings.running, self._settings.usual)
@@ -121,7 +165,9 @@ class _Node:
         sampling = self._settings.sampling
         if self._settings.problem is not None:
             self._board.log(str(self._settings.problem))
-        if self._notes.early >= _EARLY_CRASHES:
+        if self._boot.recovery:
+            self._board.log("sensors stay off in recovery")
+        elif self._notes.early >= _EARLY_CRASHES:
             self._board.log("sensors stay off: the last boots ended early, see crash.txt")
         elif sampling is not None:
             try:
@@ -147,10 +193,11 @@ class _Node:
     async def run(self) -> None:
         """Run the duties until an orderly end."""
         board, settings = self._board, self._settings
-        watchdog = board.watchdog(settings.running.watchdog_ms)
-        supervisor = Supervisor(self._clock, watchdog, self._notes, board.reset, board.log)
+        supervisor = Supervisor(self._clock, self._watchdog, self._notes, board.reset, board.log)
         supervisor.start("receive", _LIMIT_MS, self._link.receive)
         supervisor.start("send", _LIMIT_MS, self._link.send)
+        supervisor.start("requests", LIMIT_MS, self._requests.run)
+        supervisor.start("probation", _LIMIT_MS, self._probation.run)
         if self._collection is not None:
             supervisor.start("collect", _LIMIT_MS, self._collection.run)
         if settings.running.trace:
@@ -171,7 +218,11 @@ class _Node:
         elif isinstance(event, Acknowledged):
             self._trace.acknowledged(self._journal.epoch, event.stream, event.next)
         elif isinstance(event, Requested):
-            self._session.respond(event.number, UNKNOWN)
+            self._requests.take(event)
+        elif isinstance(event, Opened):
+            self._probation.opened()
+        elif isinstance(event, Lost):
+            self._requests.forget()
 
     async def _measure(self, duty: "Duty") -> None:
         while True:
@@ -183,6 +234,18 @@ class _Node:
         link = self._link
         heap = _heap_bytes()
         self._trace.measured(self._heap_after_import, heap, link.sent_bytes, link.received_bytes)
+
+
+def _open_updates(
+    inbox: Inbox, boot: "Boot", board: "Board", feed: "Callable[[], None]"
+) -> "Depot":
+    """Load what verifies and keeps updates, some 20 KiB that a node seldom needs."""
+    # The leaves first: an import inside an import costs stack, of which the chip has 16 KiB.
+    for name in ("sha512", "ed25519", "cose", "manifest"):
+        __import__("lilong_protocol." + name)
+    from lilong_firmware.update import Update  # noqa: PLC0415 - see above
+
+    return Update(inbox, boot, board.device_class(), "update.pub", board.next_image, feed)
 
 
 def _heap_bytes() -> int:

@@ -36,6 +36,10 @@ class Board:
             return identity
         return identity[:3] + b"\xff\xfe" + identity[3:6]
 
+    def device_class(self) -> str:
+        """Return which updates this is for."""
+        return "lilong-" + ("esp32" if sys.platform == "esp32" else "unix")
+
     def random(self, size: int) -> bytes:
         """Return bytes of the hardware's random generator."""
         return os.urandom(size)
@@ -55,6 +59,15 @@ class Board:
         """Return the partition `journal`, or files of that size where there is none."""
         found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label=_JOURNAL)
         return found[0] if found else FileFlash(_JOURNAL, size_bytes)
+
+    def next_image(self) -> "esp32.Partition | None":
+        """Return the partition for the next image, None where the flash has but one."""
+        try:
+            # The stubs know names of partitions alone.
+            running = esp32.Partition(esp32.Partition.RUNNING)  # type: ignore[arg-type]
+            return running.get_next_update()
+        except OSError:
+            return None
 
     def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the watchdog: it resets the node unless fed within `timeout_ms`."""

@@ -4,6 +4,7 @@ FirmwareError
 ├── SettingsError(key, problem)   a person must correct settings.json or key.bin
 ├── SensorError(name, problem)    this reading is missing; the next may succeed
 │   └── RowError                  this row of a recording is unusable; the next may be fine
+├── RefusedError(problem)         a gateway asks for what must not be; tell it why
 └── StorageError(problem)         flash refused; go on without it, and count
     └── JournalFullError          all that is held is more urgent than what came
 """
@@ -33,6 +34,10 @@ class SensorError(FirmwareError):
 
 class RowError(SensorError):
     """A row of a recording is malformed."""
+
+
+class RefusedError(FirmwareError):
+    """What a gateway asks for must not be done; the text is the answer."""
 
 
 class StorageError(FirmwareError):

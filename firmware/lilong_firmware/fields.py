@@ -15,6 +15,8 @@ class Fields:
             raise SettingsError(path or "settings.json", "must be an object {...}")
         self._values: dict[str, Any] = values
         self._path = path
+        self._read: list[str] = []
+        self._children: list[Fields] = []
 
     def name(self, key: str) -> str:
         """Return the key as errors name it."""
@@ -22,6 +24,7 @@ class Fields:
 
     def has(self, key: str) -> bool:
         """Whether the key is given and not null."""
+        self._read.append(key)
         return self._values.get(key) is not None
 
     def number(self, key: str, low: int, high: int, default: "int | None" = None) -> int:
@@ -65,9 +68,27 @@ class Fields:
 
     def object(self, key: str) -> "Fields":
         """Return an object, empty when it is not given."""
-        return Fields(self._given(key, {}), self.name(key))
+        return self.child(self._given(key, {}), self.name(key))
+
+    def child(self, values: "Any", path: str) -> "Fields":
+        """Return an object that lies in this one."""
+        child = Fields(values, path)
+        self._children.append(child)
+        return child
+
+    def unread(self) -> "str | None":
+        """Return the name of a key that nobody has asked for, None when there is none."""
+        for key in self._values:
+            if key not in self._read:
+                return self.name(key)
+        for child in self._children:
+            name = child.unread()
+            if name is not None:
+                return name
+        return None
 
     def _given(self, key: str, default: "Any") -> "Any":
+        self._read.append(key)
         value = self._values.get(key)
         if value is not None:
             return value

@@ -14,7 +14,8 @@ def read_file(path: str, limit: int = 4096) -> "bytes | None":
     """Return at most `limit` bytes of a file, None when it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return file.read(limit)
+            # Room is taken for as much as is asked for, whatever is there.
+            return file.read(min(limit, file_size(path)))
     except OSError:
         return None
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _EUI_BYTES = const(8)
-_FILE_LIMIT = const(16384)
+FILE_LIMIT = 16384
+"""Bytes of the longest file."""
 _DAY_MS = const(86400000)
 _HIGHEST_SPEED = 1e6
 # Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
@@ -82,9 +83,23 @@ class Sampling:
         self.channels = []
         for index, channel in enumerate(fields.list("channels")):
             path = "channels[" + str(index) + "]"
-            self.channels.append(ChannelSetting(Fields(channel, path), report_ms))
+            self.channels.append(ChannelSetting(fields.child(channel, path), report_ms))
         self.descriptor = _descriptor(fields, self.channels)
         self.sensor = SensorSetting(fields.object("sensor"), self.channels)
+
+
+class Patience:
+    """How long the node waits before it decides about a boot, in milliseconds."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.good_ms = 1000 * fields.number("good_s", 1, 3600, 60)
+        """A boot that lasted so long was no early end."""
+        self.trial_ms = 1000 * fields.number("trial_s", 1, 86400, 600)
+        """Without a gateway for so long a try of an update ends."""
+        self.configuration_ms = 1000 * fields.number("configuration_s", 1, 86400, 600)
+        """Without a gateway for so long a new configuration gives way to the one before."""
+        self.recovery_ms = 1000 * fields.number("recovery_s", 1, 86400, 1800)
+        """Recovery ends after so long."""
 
 
 class Running:
@@ -98,6 +113,9 @@ class Running:
         self.watchdog_ms = fields.number("watchdog_ms", 1000, 600000, 30000)
         self.trace = fields.text("trace", 200, "")
         self.stop_file = fields.text("stop_file", 200, "stop")
+        self.version = fields.number("version", 0, (1 << 31) - 1, 0)
+        """Of the configuration, as whoever wrote it counts."""
+        self.patience = Patience(fields.object("patience"))
         uart = fields.object("uart")
         self.uart = uart.number("id", 0, 9, 1)
         self.baud = uart.number("baud", 1200, 5000000, 115200)
@@ -116,6 +134,8 @@ class Settings:
         self.problem: SettingsError | None = None
         self.eui = board_eui
         self.sampling: Sampling | None = None
+        self.unread: str | None = None
+        """A key that means nothing here; a file written by hand may have some."""
         self.usual = Running(Fields({}))
         """The defaults, for what only the chip can refuse."""
         self.running = self.usual
@@ -125,13 +145,14 @@ class Settings:
                 self.eui = _eui(fields)
             self.running = Running(fields)
             self.sampling = Sampling(fields)
+            self.unread = fields.unread()
         except SettingsError as problem:
             self.problem = problem
 
 
 def read_settings(path: str, board_eui: bytes) -> Settings:
     """Read settings.json; it is never refused, see Settings."""
-    data = read_file(path, _FILE_LIMIT)
+    data = read_file(path, FILE_LIMIT)
     if data is None:
         return _without(board_eui, "cannot be read; write the file")
     try:

@@ -17,7 +17,9 @@ from lilong_protocol.events import (
     BatchReceived,
     Described,
     HelloReceived,
+    Opened,
     Responded,
+    Unanswered,
 )
 from lilong_protocol.gateway_session import GatewaySession
 from lilong_protocol.serial import FrameReader, wrap
@@ -38,6 +40,10 @@ class Gateway:
         self.damaged = 0
         self.keys = [KEY]
         self.responses = []
+        self.turns = 0
+        """Sessions that were opened, and requests that were left unanswered."""
+        self.deaf_to = None
+        """Text in the firmware's name of a node that gets no session."""
         self._terminal = terminal
         self._frames = FrameReader()
         self._session = self._new_session()
@@ -75,9 +81,15 @@ class Gateway:
             for moment, value in zip(block.times, values, strict=True)
         ]
 
+    def forget(self):
+        """Lose the session, as a gateway does that starts again."""
+        self._session = self._new_session()
+
     def _take(self, event):
         if isinstance(event, HelloReceived):
             self.hellos.append(event.hello)
+            if self.deaf_to is not None and self.deaf_to in event.hello.firmware:
+                return
             held = [self._next(event.hello.epoch, stream) for stream in range(4)]
             self._session.accept(
                 event.hello, held, 848_000_000_000, self._now_ms(), descriptor_known=False
@@ -92,6 +104,8 @@ class Gateway:
             key = (event.epoch, event.stream, event.seq)
             assert self.batches.setdefault(key, event.item) == event.item
             self._session.stored(*key)
+        elif isinstance(event, (Opened, Unanswered)):
+            self.turns += 1
         elif isinstance(event, Responded):
             self.responses.append((event.method, event.code, event.payload))
 
@@ -123,7 +137,7 @@ class Bench:
     def settings(self, **settings):
         (self.folder / "settings.json").write_text(json.dumps({"eui": EUI, **settings}))
 
-    def start(self, program=ROOT / "firmware" / "main.py", cause=1):
+    def start(self, program=ROOT / "firmware" / "main.py", cause=1, more=None):
         firmware = ROOT / "firmware"
         shim = firmware / "lilong_firmware" / "virtual"
         environment = {
@@ -131,9 +145,10 @@ class Bench:
             "VNODE_UART": str(self._node_end),
             "VNODE_EUI": EUI,
             "VNODE_RESET_CAUSE": str(cause),
+            **(more or {}),
         }
         self.process = subprocess.Popen(
-            [self._interpreter, "-X", "heapsize=192wK", program],
+            [self._interpreter, "-X", "heapsize=288wK", program],
             cwd=self.folder,
             env=environment,
             pass_fds=[self._node_end],
@@ -185,6 +200,13 @@ class Bench:
 
     def lines(self, kind):
         return [words[1:] for words in self.trace() if words[0] == kind]
+
+    def console(self):
+        """Take and return what the node has printed since it started; it may still run."""
+        pipe = self.process.stdout.fileno()
+        while select.select([pipe], [], [], 0)[0] and (data := os.read(pipe, 4096)):
+            self.output += data.decode()
+        return self.output
 
     def _collect(self):
         if not self.process.stdout.closed:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 REKEY = 1
 """Method: the body is the node's next key."""
+STATUS = 2
+"""Method: what runs, and what became of what was pushed; no body."""
+OFFER = 3
+"""Method: announces an object; the payload says how much of it the node holds."""
+WRITE = 4
+"""Method: the next piece of that object."""
+APPLY = 5
+"""Method: puts to use what was pushed."""
 
 DONE = 0
 REFUSED = 1

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parent.parent.parent
 PROTOCOL = sorted((ROOT / "protocol" / "lilong_protocol").rglob("*.py"))
 CPYTHON_ONLY = {"aead_cryptography.py"}
 """Modules that MicroPython never imports."""
-FIRMWARE = sorted((ROOT / "firmware" / "lilong_firmware").rglob("*.py"))
+FIRMWARE = [
+    *sorted((ROOT / "firmware" / "lilong_firmware").rglob("*.py")),
+    *(ROOT / "firmware" / name for name in ("bootstate.py", "loader.py", "main.py")),
+]
 
 PROTOCOL_IMPORTS = {"binascii", "hashlib", "struct", "lilong_protocol"}
 AEAD_IMPORTS = {"cryptography", "cryptolib"}

@@ -168,7 +168,7 @@ def test_what_is_printed_for_scripts_says_all(place):
     assert {part["state"] for part in segments} == {"good"}
     assert len(told.pop("key_id")) == 16
     assert told == {
-        "class": "lilong",
+        "class": "lilong-esp32",
         "sequence": 7,
         "oldest": 0,
         "version": "1.4.0",
@@ -239,7 +239,7 @@ def test_a_folder_and_an_image_that_were_built_elsewhere_are_signed(tmp_path, pl
 def test_a_node_opens_the_manifest_of_the_bundle(place):
     keys = split_public_keys((place / "both.pub").read_bytes())
     manifest = open_manifest(read_bundle(place / "a.lilong").manifest, keys)
-    assert (manifest.device_class, manifest.sequence, manifest.oldest) == ("lilong", 7, 0)
+    assert (manifest.device_class, manifest.sequence, manifest.oldest) == ("lilong-esp32", 7, 0)
 
 
 @pytest.mark.parametrize(
@@ -379,10 +379,10 @@ def test_every_module_of_the_bundle_loads_on_a_node(launcher, slot):
 
 
 PROGRAM = """
-from lilong_firmware import app
-from lilong_firmware.board import Board
+from loader import Loader
+from lilong_firmware import app, start
 print(app.__file__)
-app.App(Board()).run()
+Loader().run(start.run)
 """
 
 
@@ -391,7 +391,7 @@ async def test_a_virtual_node_runs_the_bundle_and_greets(tmp_path, launcher, slo
     make_folder(folder, {"eui": "0123456789abcdef"}, bytes(16))
     program = tmp_path / "main.py"
     program.write_text(PROGRAM)
-    firmware = Firmware(program, (str(SHIM), ".frozen", str(slot)))
+    firmware = Firmware(program, (str(SHIM), ".frozen", str(slot), str(ROOT / "firmware")))
     frames = []
     async with VirtualNode(folder, launcher, firmware=firmware) as node:
         line = os.open(node.port.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)

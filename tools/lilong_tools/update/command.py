@@ -23,7 +23,7 @@ from lilong_tools.update.passphrase import VARIABLE, system_passphrase
 from lilong_tools.update.release import Terms, ready_made, signed, unsigned
 from lilong_tools.update.verdict import judge
 
-_CLASS = "lilong"
+_CLASS = "lilong-esp32"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lilong_tools.errors import UpdateError
 
-_ROOTS = ("lilong_firmware.app", "lilong_firmware.board")
+_ROOTS = ("lilong_firmware.start",)
 """What the program on the device (firmware/main.py) imports."""
 
 _PACKAGE = "__init__.py"

@@ -1,0 +1,197 @@
+"""settings.json as one object with version and hash: staged, checked, swapped, and taken back.
+
+Beside it lie `settings.old`, what was in force before, and `settings.state`: the state, how many
+boots have tried the new one, and its hash, as one line of text.
+"""
+
+import os
+from binascii import hexlify
+from hashlib import sha256
+
+from lilong_firmware.errors import RefusedError, SettingsError, StorageError
+from lilong_firmware.files import file_exists, read_file, remove_file, replace_file
+from lilong_firmware.restart import PLANNED
+from lilong_firmware.sensors.catalogue import build_sensor
+from lilong_firmware.settings import FILE_LIMIT, read_settings
+from lilong_firmware.sink import FileSink, file_digest
+from lilong_firmware.transfer import CONFIGURATION
+from lilong_protocol.portable import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lilong_firmware.sink import Inbox
+
+NOTHING = 0
+"""State: nothing was ever pushed."""
+TRYING = 1
+KEPT = 2
+REVERTED = 3
+"""With what was pushed last the node found no gateway."""
+
+HASH_BYTES = 8
+
+_TRIES = const(3)
+_STATE_LIMIT = const(64)
+
+
+class Configuration:
+    """The file at `path` and its history. It is made before the settings are read."""
+
+    def __init__(self, path: str, log: "Callable[[str], None]") -> None:
+        stem = path.rsplit(".", 1)[0]
+        self._path = path
+        self._old_path = stem + ".old"
+        self._state_path = stem + ".state"
+        self._log = log
+        self.digest = _digest(path)
+        self.state, self._tries, self._tried = self._read()
+        self._begin()
+
+    @property
+    def trying(self) -> bool:
+        """Whether the configuration has yet to find a gateway."""
+        return self.state == TRYING
+
+    def keep(self) -> bool:
+        """Stay with the new one: a gateway was found; False when flash refused to note that."""
+        return self._note(KEPT, 0, self.digest)
+
+    def revert(self) -> bool:
+        """Go back to the one before, from the next boot on; False when flash refused."""
+        self._log("no gateway with the new configuration: back to the one before")
+        if not self._note(REVERTED, 0, self.digest):
+            return False
+        return self._swap_back()
+
+    def swap(self, staged_path: str, digest: bytes) -> None:
+        """Put a checked file in force, from the next boot on; StorageError: nothing changed."""
+        replace_file(self._old_path, read_file(self._path, FILE_LIMIT) or b"")
+        if not self._note(TRYING, 0, digest):
+            raise StorageError(self._state_path + " could not be written")
+        try:
+            os.rename(staged_path, self._path)
+        except OSError as error:
+            raise StorageError(self._path + ": " + str(error))
+
+    def _begin(self) -> None:
+        """Count the boot of a new one, and finish what a power cut has left half done."""
+        if self._tried != self.digest:
+            # The swap never came about, or a person has written the file since.
+            self.state = REVERTED if self.state == REVERTED else NOTHING
+        elif self.state == REVERTED:
+            self._swap_back()
+        elif self.state == TRYING and self._tries >= _TRIES:
+            self.revert()
+        elif self.state == TRYING:
+            self._note(TRYING, self._tries + 1, self.digest)
+
+    def _swap_back(self) -> bool:
+        if not file_exists(self._old_path):
+            return True
+        try:
+            os.rename(self._old_path, self._path)
+        except OSError as error:
+            self._log(self._path + ": " + str(error))
+            return False
+        self.digest = _digest(self._path)
+        return True
+
+    def _note(self, state: int, tries: int, digest: bytes) -> bool:
+        words = str(state) + " " + str(tries) + " " + hexlify(digest).decode()
+        try:
+            replace_file(self._state_path, words.encode())
+        except StorageError as error:
+            self._log(str(error))
+            return False
+        self.state, self._tries, self._tried = state, tries, digest
+        return True
+
+    def _read(self) -> "tuple[int, int, bytes]":
+        words = (read_file(self._state_path, _STATE_LIMIT) or b"").split()
+        if len(words) != 3 or words[0] not in {b"1", b"2", b"3"} or not words[1].isdigit():
+            return NOTHING, 0, b""
+        # As text, so that a damaged file is nothing worse than another hash.
+        held = self.digest if words[2] == hexlify(self.digest) else words[2]
+        return int(words[0]), int(words[1]), held
+
+
+class Configurations:
+    """The depot of the kind CONFIGURATION."""
+
+    def __init__(
+        self, inbox: "Inbox", configuration: Configuration, path: str, eui: bytes
+    ) -> None:
+        self._inbox = inbox
+        self._configuration = configuration
+        self._path = path
+        self._eui = eui
+        self._digest = b""
+
+    async def offer(self, kind: int, index: int, size: int, digest: bytes) -> FileSink:
+        """Return where it goes: full if it is in force already."""
+        if index or size > FILE_LIMIT:
+            raise RefusedError("a configuration has index 0 and at most 16384 bytes")
+        self._digest = digest
+        if digest[:HASH_BYTES] == self._configuration.digest:
+            return FileSink(self._path, size)
+        sink = FileSink(self._inbox.place(kind, digest), size)
+        if sink.held == size and not await self.complete(kind):
+            sink.drop()
+        return sink
+
+    async def complete(self, kind: int) -> bool:
+        """Whether what has arrived is what was offered."""
+        return await file_digest(self._inbox.place(kind, self._digest)) == self._digest
+
+    async def apply(self, _kind: int) -> "int | None":
+        """Check what was offered last and put it in force; a bad one is dropped."""
+        if not self._digest:
+            raise RefusedError("nothing to apply: offer it first")
+        if self._digest[:HASH_BYTES] == self._configuration.digest:
+            return None
+        path = self._inbox.place(CONFIGURATION, self._digest)
+        if await file_digest(path) != self._digest:
+            raise RefusedError("it is not here as a whole: offer it again")
+        try:
+            check(path, self._eui)
+        except SettingsError as problem:
+            remove_file(path)
+            raise RefusedError(str(problem))
+        self._configuration.swap(path, self._digest[:HASH_BYTES])
+        return PLANNED
+
+
+def check(path: str, eui: bytes) -> None:
+    """SettingsError unless everything in the file is usable, known, and of this node.
+
+    At start a key that means nothing is ignored, since a file written by hand may have some; one
+    that is pushed was meant to do something.
+    """
+    settings = read_settings(path, eui)
+    if settings.problem is not None:
+        raise settings.problem
+    if settings.unread is not None:
+        raise SettingsError(settings.unread, "means nothing here; leave it out")
+    if settings.eui != eui:
+        raise SettingsError("eui", "is another node's")
+    if not settings.running.version:
+        raise SettingsError("version", "is missing; give a whole number from 1")
+    if settings.sampling is not None and settings.sampling.sensor.replay is None:
+        build_sensor(settings.sampling.sensor.kind, settings.sampling.seed)
+
+
+def _digest(path: str) -> bytes:
+    """Return the first 8 bytes of the file's SHA-256; of no file those of nothing."""
+    digest = sha256()
+    piece = bytearray(512)
+    view = memoryview(piece)
+    try:
+        with open(path, "rb") as file:
+            count = file.readinto(piece)
+            while count:
+                digest.update(view[:count])
+                count = file.readinto(piece)
+    except OSError:
+        return sha256(b"").digest()[:HASH_BYTES]
+    return digest.digest()[:HASH_BYTES]
