@@ -1,4 +1,4 @@
-"""`lilong-gateway run|check|keys --config FILE`. Exit status: 0 done, 2 input, 1 other."""
+"""`lilong-gateway run|check|keys|nodes --config FILE`. Exit status: 0 done, 2 input, 1 other."""
 
 import argparse
 import asyncio
@@ -9,14 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lilong_gateway.app import Gateway
-from lilong_gateway.check import FAILED, Finding, check
+from lilong_gateway.check import check
 from lilong_gateway.clock import Clock
 from lilong_gateway.config import Config, load_config
 from lilong_gateway.errors import ConfigError, GatewayError
+from lilong_gateway.finding import FAILED, Finding
 from lilong_gateway.key_commands import add_key_commands
 from lilong_gateway.key_file import load_keys
 from lilong_gateway.keys import KeyRing
 from lilong_gateway.logs import start_logging
+from lilong_gateway.node_commands import add_node_arguments
 
 EXIT_OK = 0
 EXIT_OTHER = 1
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     if given.command == "check":
         return _check(given.config, as_json=given.json)
-    if given.command == "keys":
+    if given.command in {"keys", "nodes"}:
         return _reported(lambda: int(given.act(given)))
     return _reported(lambda: _run(given.config))
 
@@ -42,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     look = commands.add_parser("check", help="say whether everything is there that a run needs")
     look.add_argument("--json", action="store_true", help="findings as JSON, for scripts")
     keys = commands.add_parser("keys", help="see, rotate and revoke the keys of nodes")
-    for command in (run, look, *add_key_commands(keys)):
+    nodes = commands.add_parser("nodes", help="see what nodes run, and try again what failed")
+    add_node_arguments(nodes)
+    for command in (run, look, nodes, *add_key_commands(keys)):
         command.add_argument(
             "--config", type=Path, required=True, metavar="FILE", help="the TOML settings"
         )

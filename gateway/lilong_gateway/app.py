@@ -12,6 +12,8 @@ from pathlib import Path
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.clock import UNIX_2000_MS, Clock
 from lilong_gateway.config import Config
+from lilong_gateway.downlink.downlink import Downlink
+from lilong_gateway.downlink.watch import Watch
 from lilong_gateway.errors import StoreError, StoreUnavailableError
 from lilong_gateway.housekeeping import Housekeeping
 from lilong_gateway.ingest import Ingest
@@ -50,6 +52,8 @@ class Gateway:
         self._store = Store(config.data)
         self._ingest = Ingest(self._store, committed, self._backoff(30.0))
         self._roster = Roster()
+        self._downlink = Downlink(config.downlink, self._ingest, clock)
+        self._watch = Watch(config.downlink, config.data, self._downlink, self._store, clock)
         self._supervisor = Supervisor()
         self._renderer = Renderer(
             config.topic, config.uplink.format, Privacy(config.release, config.grants)
@@ -108,6 +112,7 @@ class Gateway:
             ("ingest", self._ingest.run),
             ("stations", self._stations.run),
             ("keys", self._key_watch.run),
+            ("downlink", self._watch.run),
             ("uplink", self._uplink.run),
             ("housekeeping", self._housekeeping.run),
         ]
@@ -128,6 +133,7 @@ class Gateway:
             self._store,
             self._ingest,
             self._roster,
+            self._downlink,
             self._clock,
             secrets.token_bytes,
             open_link,
@@ -169,7 +175,11 @@ class Gateway:
                 for station in self._stations.all
             ],
             "nodes": {
-                eui: asdict(node) | {"key": self._key_state(bytes.fromhex(eui))}
+                eui: {
+                    **asdict(node),
+                    "key": self._key_state(bytes.fromhex(eui)),
+                    **self._downlink.node_status(bytes.fromhex(eui)),
+                }
                 for eui, node in self._roster.nodes.items()
             },
             "refused": {
@@ -182,6 +192,7 @@ class Gateway:
                 "revoked": len(self._keys.revoked),
                 **asdict(self._key_watch.counters),
             },
+            "downlink": self._downlink.status(),
             "store": await self._store_status(),
             "uplink": {
                 "connected": self._uplink.connected,

@@ -4,16 +4,17 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from lilong_gateway.config import Config, Uplink, load_config
+from lilong_gateway.downlink.inspection import inspect_goods
 from lilong_gateway.errors import (
     ConfigError,
     LinkBusyError,
     LinkError,
     LinkMissingError,
 )
+from lilong_gateway.finding import FAILED, OK, WARNING, Finding
 from lilong_gateway.key_file import load_keys
 from lilong_gateway.links.ports import find_ports, is_pattern
 from lilong_gateway.links.serial import probe_serial
@@ -21,27 +22,8 @@ from lilong_gateway.store.database import free_bytes
 from lilong_gateway.store.folder import in_the_way, nearest
 from lilong_gateway.store.lock import is_held
 
-OK = "ok"
-WARNING = "warning"
-FAILED = "failed"
-
 _ROOM_BYTES = 256 << 20
 _BROKER_WAIT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer: what was looked at, where, and what to do."""
-
-    what: str
-    where: str
-    verdict: str
-    advice: str
-    configuration: bool = False
-
-    def __str__(self) -> str:
-        line = f"{self.verdict:8}{self.what:15}{self.where}"
-        return f"{line}: {self.advice}" if self.advice else line
 
 
 def check(file: Path) -> Iterator[Finding]:
@@ -54,6 +36,7 @@ def check(file: Path) -> Iterator[Finding]:
     yield Finding("configuration", str(file), OK, "")
     yield _check_keys(config)
     yield _check_data(config.data)
+    yield from inspect_goods(config)
     for pattern in config.ports:
         yield from _check_ports(pattern, config.baud)
     yield _check_broker(config.uplink)

@@ -8,11 +8,15 @@ from pathlib import Path
 from lilong_gateway.config_table import Document, Table
 from lilong_gateway.errors import ConfigError
 from lilong_gateway.key_file import check_private, parse_eui
+from lilong_protocol.errors import DecodeError
+from lilong_protocol.manifest import split_public_keys
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
 _SOCKET = re.compile(r"socket://[^/:\s]+:(\d{1,5})\Z")
 _TABLES = ["gateway", "nodes", "serial", "uplink", "store", "privacy", "log", "status"]
+_UPDATES = ["update_keys", "updates_at_once", "updates_failures"]
+_NODES = ["keys", "updates", "configurations", *_UPDATES]
 _CLASSES = ["P0", "P1", "P2", "P3"]
 _DAY_S = 86_400
 _PORT_LIMIT = 65_535
@@ -47,6 +51,21 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class Downlink:
+    """What is pushed to nodes: folders, None for none, and how carefully updates spread.
+
+    keys are those that sign updates, None: a signature is left to the nodes. at_once is how many
+    nodes take updates at a time; failures is on how many nodes one may fail before it is stopped.
+    """
+
+    updates: Path | None = None
+    configurations: Path | None = None
+    keys: tuple[bytes, ...] | None = None
+    at_once: int = 4
+    failures: int = 3
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything the gateway is told; all paths are resolved."""
 
@@ -63,6 +82,7 @@ class Config:
     grants: tuple[Grant, ...] = ()
     log_level: str = "info"
     status_file: Path | None = None
+    downlink: Downlink = Downlink()
 
     @property
     def topic(self) -> str:
@@ -77,13 +97,14 @@ def load_config(file: Path) -> Config:
     folder = file.resolve().parent
     gateway = root.table("gateway", ["id", "site", "data"])
     serial = root.table("serial", ["ports", "baud", "scan_s"])
+    nodes = root.table("nodes", _NODES)
     privacy = root.table("privacy", ["release", "grant"])
     status = root.table("status", ["file"]).optional_text("file")
     return Config(
         id=_name(gateway, "id"),
         site=_name(gateway, "site"),
         data=folder / gateway.text("data"),
-        keys=folder / root.table("nodes", ["keys"]).text("keys"),
+        keys=folder / nodes.text("keys"),
         ports=_ports(serial),
         uplink=_uplink(root, folder),
         baud=serial.whole("baud", 115_200, 300, 4_000_000),
@@ -97,6 +118,7 @@ def load_config(file: Path) -> Config:
             "level", "info", ["debug", "info", "warning", "error"]
         ),
         status_file=None if status is None else folder / status,
+        downlink=_downlink(nodes, folder),
     )
 
 
@@ -122,6 +144,33 @@ def _ports(serial: Table) -> tuple[str, ...]:
 def _is_socket(port: str) -> bool:
     address = _SOCKET.match(port)
     return address is not None and 0 < int(address[1]) <= _PORT_LIMIT
+
+
+def _downlink(nodes: Table, folder: Path) -> Downlink:
+    updates = nodes.optional_text("updates")
+    configurations = nodes.optional_text("configurations")
+    for key in _UPDATES:
+        if updates is None and key in nodes.keys:
+            raise nodes.error(key, "needs updates beside it; name the folder of bundles")
+    return Downlink(
+        updates=None if updates is None else folder / updates,
+        configurations=None if configurations is None else folder / configurations,
+        keys=_update_keys(nodes, folder),
+        at_once=nodes.whole("updates_at_once", Downlink.at_once, 1, 1000),
+        failures=nodes.whole("updates_failures", Downlink.failures, 1, 1000),
+    )
+
+
+def _update_keys(nodes: Table, folder: Path) -> tuple[bytes, ...] | None:
+    name = nodes.optional_text("update_keys")
+    if name is None:
+        return None
+    file = _readable(nodes, "update_keys", folder / name)
+    try:
+        return tuple(split_public_keys(file.read_bytes()))
+    except DecodeError:
+        problem = f"{file}: no file of public keys; name the .pub file that signs updates"
+        raise nodes.error("update_keys", problem) from None
 
 
 def _uplink(root: Table, folder: Path) -> Uplink:

@@ -2,6 +2,7 @@
 
 GatewayError
 ├── ConfigError              stop; a person corrects the file (exit status 2)
+├── UnusableFileError        use no such file; a person replaces it
 ├── LinkError
 │   ├── LinkMissingError     wait, then look again
 │   ├── LinkBusyError        wait; somebody else holds the port
@@ -32,6 +33,15 @@ class ConfigError(GatewayError):
         self.problem = problem
         place = f"{file}:{line}" if line else file
         super().__init__(f"{place}: {key}: {problem}" if key else f"{place}: {problem}")
+
+
+class UnusableFileError(GatewayError):
+    """A bundle or a configuration that no node can take: what is wrong where, and what to do."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(f"{problem}; {advice}")
+        self.problem = problem
+        self.advice = advice
 
 
 class LinkError(GatewayError):

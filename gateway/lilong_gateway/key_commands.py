@@ -36,7 +36,7 @@ def add_key_commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentP
         "rotate", help="draw a new key for nodes; they move by themselves"
     )
     which = rotate.add_mutually_exclusive_group(required=True)
-    which.add_argument("eui", nargs="*", default=[], type=_eui, help="16 hex digits")
+    which.add_argument("eui", nargs="*", default=[], type=parse_node, help="16 hex digits")
     which.add_argument("--all", action="store_true", help="every node with one key")
     rotate.set_defaults(act=_rotate)
     tidy = commands.add_parser("tidy", help="remove old keys of nodes that have moved")
@@ -47,11 +47,12 @@ def add_key_commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentP
     restore = commands.add_parser("restore", help="serve revoked nodes again")
     restore.set_defaults(act=_restore)
     for command in (revoke, restore):
-        command.add_argument("eui", nargs="+", type=_eui, help="16 hex digits")
+        command.add_argument("eui", nargs="+", type=parse_node, help="16 hex digits")
     return [look, rotate, tidy, revoke, restore]
 
 
-def _eui(text: str) -> bytes:
+def parse_node(text: str) -> bytes:
+    """Return the EUI-64 of an argument of the command line; argparse.ArgumentTypeError."""
     eui = parse_eui(text)
     if eui is None:
         shown = f"{text[:4]}..." if len(text) > 4 else text  # noqa: PLR2004 - may be a key

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 from lilong_gateway.backoff import Backoff
+from lilong_gateway.downlink.errands import Errands
 from lilong_gateway.errors import LinkError, LinkLostError, StoreError
 from lilong_gateway.examine import describe, examine
 from lilong_gateway.grounds import OLD_KEY, REVOKED, UNKNOWN, Grounds
 from lilong_gateway.links import Link
 from lilong_gateway.logs import pairs
-from lilong_gateway.rotation import Rotation
 from lilong_gateway.store.records import Advance, Arrival, Entry, Slot
 from lilong_gateway.surroundings import Surroundings
 from lilong_protocol import events
@@ -50,7 +50,7 @@ class Station:
         self._reader = FrameReader()
         self._vain_bytes = 0
         self._counted: Counter[str] = Counter()
-        self._rotation = Rotation(around.keys)
+        self._errands = Errands(around)
         self._session = self._begin()
 
     @property
@@ -109,6 +109,7 @@ class Station:
 
     def _begin_anew(self) -> None:
         self._counted.update(self._session.counters)
+        self._errands.end_visit()
         self._session = self._begin()
 
     def _begin(self) -> GatewaySession:
@@ -140,7 +141,7 @@ class Station:
             self._session.resume()
         else:
             self._session.pause()
-        self._rotation.ask(self._session, self._now_ms())
+        self._errands.ask(self._session, self._now_ms())
         while link.room >= _WRAPPED_BYTES:
             now_ms = self._now_ms()
             frame = self._session.poll(now_ms)
@@ -175,9 +176,9 @@ class Station:
                 self._refuse(event.eui, REVOKED if revoked else event.reason)
             case _:
                 self._follow(event)
+                self._errands.take(event, self._now_ms())
 
     def _follow(self, event: events.Event) -> None:
-        """What became of the session and of what was asked in it."""
         match event:
             case events.Opened():
                 self._backoff.reset()
@@ -185,10 +186,6 @@ class Station:
                 _LOG.info("session open %s", pairs(port=self.port, eui=event.eui))
             case events.Closed():
                 self._log_closed(event.eui, event.reason)
-            case events.Responded():
-                self._rotation.answered(event.eui, event.code, self._now_ms())
-            case events.Unanswered():
-                self._rotation.answered(event.eui, None, self._now_ms())
 
     async def _greet(self, hello: Hello) -> None:
         around = self._around

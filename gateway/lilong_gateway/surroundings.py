@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lilong_gateway.clock import Clock
+from lilong_gateway.downlink.downlink import Downlink
 from lilong_gateway.ingest import Ingest
 from lilong_gateway.keys import KeyRing
 from lilong_gateway.links import Link
@@ -21,6 +22,7 @@ class Surroundings:
     store: Store
     ingest: Ingest
     roster: Roster
+    downlink: Downlink
     clock: Clock
     random: Callable[[int], bytes]
     open_link: Callable[[str, Callable[[], None]], Awaitable[Link]]

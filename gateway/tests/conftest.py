@@ -14,15 +14,19 @@ import pytest
 
 from lilong_protocol.blocks import encode_series
 from lilong_protocol.descriptor import Channel, encode_descriptor
-from lilong_protocol.events import Event, Synchronised
+from lilong_protocol.events import Event, Requested, Synchronised
 from lilong_protocol.greeting import Greeting
 from lilong_protocol.memory_outbox import MemoryOutbox
 from lilong_protocol.node_keys import NodeKeys
 from lilong_protocol.node_session import NodeSession
+from lilong_protocol.request import UNKNOWN
 from lilong_protocol.serial import FrameReader, wrap
 
 Start = Callable[[int], subprocess.Popen[bytes]]
 CONNECT, PUBLISH, SUBSCRIBE = 1, 3, 8
+
+# What several tests are built of lies beside them.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
@@ -168,8 +172,8 @@ def make_node() -> Iterator[Callable[..., "Node"]]:
     """Makes nodes, each on a pseudo-terminal of its own."""
     made: list[Node] = []
 
-    def make(key: bytes = bytes(range(16)), epoch: int = 7) -> Node:
-        made.append(Node(key, epoch))
+    def make(key: bytes = bytes(range(16)), epoch: int = 7, **more: object) -> Node:
+        made.append(Node(key, epoch, **more))
         return made[-1]
 
     yield make
@@ -177,26 +181,52 @@ def make_node() -> Iterator[Callable[..., "Node"]]:
         node.unplug()
 
 
-class Node:
-    """A node whose port is the near end of a pseudo-terminal."""
+def _knows_nothing(_method: int, _body: bytes) -> tuple[int, bytes]:
+    """Answer as firmware that knows no method but those of the protocol itself."""
+    return UNKNOWN, b""
 
-    def __init__(self, key: bytes, epoch: int) -> None:
+
+class Node:
+    """A node whose port is the near end of a pseudo-terminal.
+
+    answer does what a gateway asks for. A node that is restarted says HELLO with the next boot.
+    """
+
+    def __init__(
+        self,
+        key: bytes,
+        epoch: int,
+        eui: bytes = bytes.fromhex("0a1b2c3d4e5f6071"),
+        answer: Callable[[int, bytes], tuple[int, bytes]] = _knows_nothing,
+    ) -> None:
         self._master, slave = pty.openpty()
         self.port = os.ttyname(slave)
         os.close(slave)
         os.set_blocking(self._master, False)
         self.outbox = MemoryOutbox(epoch)
         self.keys = NodeKeys(key)
-        self.session = NodeSession(
-            bytes.fromhex("0a1b2c3d4e5f6071"),
+        self.boots = 9
+        self.clocks: list[int] = []
+        self._eui = eui
+        self._answer = answer
+        self._restarts = False
+        self._reader = FrameReader()
+        self.session = self._begin()
+
+    def _begin(self) -> NodeSession:
+        channels = [Channel(0, "level", "m", -3, -3, 0, "water level")]
+        return NodeSession(
+            self._eui,
             self.keys,
             self.outbox,
             os.urandom,
-            Greeting(9, 0, "test 1"),
-            encode_descriptor(1, [Channel(0, "level", "m", -3, -3, 0, "water level")]),
+            Greeting(self.boots, 0, "test 1"),
+            encode_descriptor(1, channels),
         )
-        self.clocks: list[int] = []
-        self._reader = FrameReader()
+
+    def restart(self) -> None:
+        """Forget the session, once what is due has left."""
+        self._restarts = True
 
     def fill(self, count: int) -> None:
         for _ in range(count):
@@ -206,6 +236,9 @@ class Node:
         self.clocks += [
             event.epoch_ms_at_boot for event in happened if isinstance(event, Synchronised)
         ]
+        for event in happened:
+            if isinstance(event, Requested):
+                self.session.respond(event.number, *self._answer(event.method, event.body))
 
     def say(self, data: bytes) -> None:
         os.write(self._master, data)
@@ -224,6 +257,10 @@ class Node:
         while (frame := self.session.poll(now_ms)) is not None:
             with suppress(OSError):
                 os.write(self._master, wrap(frame))
+        if self._restarts:
+            self._restarts = False
+            self.boots += 1
+            self.session = self._begin()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lilong_gateway.config import Config, Uplink, load_config
+from lilong_gateway.config import Config, Downlink, Uplink, load_config
 from lilong_gateway.errors import ConfigError
 
 GOOD = """\
@@ -46,10 +46,17 @@ def test_the_example_loads() -> None:
 def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
     write_password(tmp_path)
     (tmp_path / "ca.pem").write_bytes(certificate())
+    (tmp_path / "release.key.pub").write_bytes(bytes(64))
     shown = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)
     config = load(tmp_path, shown.sub("", EXAMPLE.read_text(encoding="utf-8")))
     assert config.uplink.password == WORD
     assert config.grants[0].classes == {3}
+    assert config.downlink == replace(
+        Downlink(),
+        updates=tmp_path / "updates",
+        configurations=tmp_path / "configurations",
+        keys=(bytes(32), bytes(32)),
+    )
     assert config.uplink == replace(
         Uplink(host=config.uplink.host, username="gw-1", password=WORD),
         ca_file=tmp_path / "ca.pem",
@@ -234,3 +241,22 @@ def test_a_tcp_port_that_cannot_be_is_refused(tmp_path: Path, port: str) -> None
 def test_a_path_that_the_system_cannot_take_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gateway.data: holds a NUL character"):
         load(tmp_path, GOOD.replace('"data"', '"da\\u0000ta"'))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('update_keys = "k.pub"', "nodes.update_keys: needs updates beside it"),
+        ("updates_at_once = 2", "nodes.updates_at_once: needs updates beside it"),
+        ("updates_failures = 2", "nodes.updates_failures: needs updates beside it"),
+        ('updates = "u"\nupdates_at_once = 0', "must lie between 1 and 1000, not 0"),
+        ('updates = "u"\nupdate_keys = "gateway.toml"', "gateway.toml: no file of public keys"),
+        ('updates = "u"\nupdate_keys = "k.pub"', "k.pub: No such file or directory"),
+    ],
+)
+def test_a_setting_of_updates_that_cannot_work_is_refused(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD.replace("[serial]", f"{line}\n[serial]"))
+    assert message in str(caught.value)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pushed_node import Maker, PushedNode
 
 from lilong_gateway.store.lock import FolderLock
 
@@ -67,6 +69,16 @@ file = "status.json"
 
     def node(self) -> dict[str, Any]:
         return self.status()["nodes"].get(EUI.hex(), {})
+
+    def offer(self, folder: Path) -> None:
+        """Name the folder of updates."""
+        text = self.config.read_text(encoding="utf-8")
+        name = f'updates = "{folder}"\n[serial]'
+        self.config.write_text(text.replace("[serial]", name), encoding="utf-8")
+
+    def nodes(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "lilong_gateway", "nodes", *words, "--config"]
+        return subprocess.run([*command, self.config], capture_output=True, text=True, check=False)
 
     def keys(self, *words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "lilong_gateway", "keys", *words, "--config"]
@@ -191,6 +203,40 @@ async def test_a_key_is_rotated_and_the_old_one_removed_while_the_gateway_runs(
     assert gateway.log.count("session open") == 2
     assert node.keys.current.hex() not in gateway.log + listed
     task.cancel()
+
+
+async def test_kill_9_amid_an_update_and_it_goes_on_where_the_node_is(
+    make_node: Any, box: Callable[..., Box], tmp_path: Path, eventually: Eventually
+) -> None:
+    maker, files = Maker(), {"a.mpy": os.urandom(60_000), "b.mpy": b"b"}
+    (tmp_path / "updates").mkdir()
+    maker.bundle(tmp_path / "updates" / "7.lilong", 7, files)
+    pushed = PushedNode(maker.public)
+    node = make_node(answer=pushed.answer)
+    pushed.restart = node.restart
+    gateway = box(node.port)
+    gateway.offer(tmp_path / "updates")
+    task = asyncio.create_task(node.run())
+    held = 0
+    for _ in range(2):
+        process = gateway.start()
+        await eventually(lambda held=held: flash(pushed) > held + 5000)
+        process.kill()
+        process.wait()
+        held = flash(pushed)
+        assert pushed.sequence == 0
+    gateway.start()
+    await eventually(lambda: pushed.slot == files)
+    await eventually(lambda: (gateway.node().get("runs") or {}).get("sequence") == 7)
+    assert gateway.status()["downlink"]["bytes"] <= flash(pushed) - held + 960
+    assert gateway.node()["push"] is None
+    await eventually(lambda: "lilong 7" in gateway.nodes().stdout)
+    assert "update 7 confirmed" in gateway.nodes().stdout
+    task.cancel()
+
+
+def flash(pushed: PushedNode) -> int:
+    return sum(map(len, pushed._inbox.values()))
 
 
 async def test_a_bad_key_file_is_told_and_changes_nothing_and_sighup_reads_it_again(

@@ -18,14 +18,17 @@ from lilong_gateway.errors import (
 from lilong_gateway.store import damage as damages
 from lilong_gateway.store import reader, schema, upkeep, writer
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.glance import heard_nodes
+from lilong_gateway.store.glance import heard_nodes, told_nodes
 from lilong_gateway.store.records import (
     Advance,
     Arrival,
+    Attempt,
     Description,
     Entry,
     Heard,
+    Report,
     Slot,
+    Told,
     Unreadable,
 )
 from lilong_gateway.store.store import Store
@@ -150,7 +153,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 2; upgrade"):
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 3; upgrade"):
         Database(file)
 
 
@@ -176,6 +179,7 @@ def test_a_store_of_the_first_schema_keeps_what_it_holds(tmp_path: Path) -> None
     file = tmp_path / "store.db"
     first_schema(file)
     assert heard_nodes(file) == {}
+    assert told_nodes(file) == {}
     database = Database(file)
     assert next_of(database) == 5
     writer.commit(database, [described(9, 5), batch(5)])
@@ -199,6 +203,50 @@ def test_a_salvage_takes_over_which_keys_are_proven(tmp_path: Path) -> None:
     database.close()
     damages.replace(file)
     assert heard_nodes(file) == {EUI: Heard(b"key id 1", 1000)}
+
+
+def attempted(number: int, outcome: str = "done", sequence: int = 7) -> Attempt:
+    return Attempt(EUI, "update", bytes([number] * 8), sequence, outcome, "why", 1, 1000)
+
+
+def test_what_became_of_a_push_is_kept_once_for_each_thing_and_the_latest_last(
+    tmp_path: Path, database: Database
+) -> None:
+    writer.commit(database, [attempted(1, "asked"), attempted(2), attempted(1, "failed")])
+    writer.commit(database, [Report(EUI, "test 1", b"status", 900), batch(0)])
+    with database.reading() as connection:
+        found = reader.attempts(connection)
+    assert found == [attempted(2), attempted(1, "failed")]
+    told = told_nodes(tmp_path / "store.db")
+    assert told == {EUI: Told("test 1", b"status", 900, 1000, tuple(found))}
+
+
+def test_a_node_that_is_pushed_to_for_years_fills_no_disk(database: Database) -> None:
+    writer.commit(database, [attempted(number) for number in range(200)])
+    with database.reading() as connection:
+        numbers = [attempt.digest[0] for attempt in reader.attempts(connection)]
+    assert numbers == list(range(200 - writer.ATTEMPTS_KEPT, 200))
+
+
+def test_a_salvage_takes_over_what_nodes_run_and_what_failed_on_them(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    database = Database(file)
+    writer.commit(database, [Report(EUI, "test 1", b"status", None), attempted(1, "failed")])
+    database.close()
+    before = told_nodes(file)
+    damages.replace(file)
+    assert told_nodes(file) == before
+    assert before[EUI].attempts == (attempted(1, "failed"),)
+
+
+def test_a_spoilt_attempt_is_left_out(database: Database) -> None:
+    writer.commit(database, [attempted(1, sequence=6), attempted(2)])
+    with database.transaction() as connection:
+        connection.execute(
+            "UPDATE attempt SET outcome = x'ff' WHERE digest = ?", (bytes([1] * 8),)
+        )
+    with database.reading() as connection:
+        assert reader.attempts(connection) == [attempted(2)]
 
 
 def test_what_nodes_are_known_for_can_be_seen_beside_a_gateway_that_runs(

@@ -5,9 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 from lilong_gateway.store.database import translated
-from lilong_gateway.store.records import Heard
+from lilong_gateway.store.reader import attempts
+from lilong_gateway.store.records import Attempt, Heard, Told
 
 _KEYED_SCHEMA = 2
+_TOLD_SCHEMA = 3
 
 
 def heard_nodes(file: Path) -> dict[bytes, Heard]:
@@ -18,14 +20,39 @@ def heard_nodes(file: Path) -> dict[bytes, Heard]:
     if not file.exists():
         return {}
     with translated(file), closing(_open(file)) as connection:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if row is None or int(row[0]) < _KEYED_SCHEMA:
+        if _schema(connection) < _KEYED_SCHEMA:
             return {}
         found = connection.execute("SELECT eui, proven, heard_ms FROM node").fetchall()
     return {
         eui: Heard(proven, heard_ms if isinstance(heard_ms, int) else None)
         for eui, proven, heard_ms in found
     }
+
+
+def told_nodes(file: Path) -> dict[bytes, Told]:
+    """Return what each node has said of itself, {} while there is no store that could know.
+
+    StoreError when the file cannot be read.
+    """
+    if not file.exists():
+        return {}
+    with translated(file), closing(_open(file)) as connection:
+        if _schema(connection) < _TOLD_SCHEMA:
+            return {}
+        query = "SELECT eui, firmware, status, told_ms, heard_ms FROM node ORDER BY eui"
+        found = connection.execute(query).fetchall()
+        of_node: dict[bytes, list[Attempt]] = {}
+        for attempt in attempts(connection):
+            of_node.setdefault(attempt.eui, []).append(attempt)
+    return {
+        eui: Told(firmware, status, told_ms, heard_ms, tuple(of_node.get(eui, ())))
+        for eui, firmware, status, told_ms, heard_ms in found
+    }
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -1,14 +1,19 @@
 """Reading the store."""
 
+import sqlite3
+
 from lilong_gateway.store import timing
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.records import Known, Row, Slot, Summary
+from lilong_gateway.store.records import Attempt, Known, Row, Slot, Summary
 from lilong_gateway.store.writer import load_sequence
 
 _ROWS = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.quality, b.offset_ms, d.body, b.item
     FROM batch b JOIN node n ON n.id = b.node
     LEFT JOIN descriptor d ON d.id = COALESCE(b.descriptor, n.descriptor) AND d.node = b.node
     WHERE b.pos > ? ORDER BY b.pos LIMIT ?"""
+
+_ATTEMPTS = """SELECT n.eui, a.what, a.digest, a.sequence, a.outcome, a.why, a.tries, a.noted_ms
+    FROM attempt a JOIN node n ON n.id = a.node ORDER BY a.id"""
 
 
 def rows_after(database: Database, pos: int, limit: int) -> list[Row]:
@@ -52,6 +57,17 @@ def known(database: Database, eui: bytes, epoch: int, descriptor_hash: bytes) ->
         ).fetchone()
         proven = proven if isinstance(proven, bytes) else None
         return Known((alarm, control, data, bulk), described is not None, proven)
+
+
+def attempts(connection: sqlite3.Connection) -> list[Attempt]:
+    """Return what became of all that was pushed, the oldest first; unsound rows are left out."""
+    found = connection.execute(_ATTEMPTS).fetchall()
+    return [Attempt(*values) for values in found if _is_sound_attempt(values)]
+
+
+def _is_sound_attempt(values: tuple[object, ...]) -> bool:
+    kinds = (bytes, str, bytes, int, str, str, int, int | None)
+    return all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True))
 
 
 def summary(database: Database) -> Summary:

@@ -66,7 +66,35 @@ class Advance:
     first: int
 
 
-Entry = Arrival | Unreadable | Description | Advance
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a node says it runs: the payload of its STATUS; told_ms None without a clock."""
+
+    eui: bytes
+    firmware: str
+    status: bytes
+    told_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of an update or a configuration on one node; there is one of each digest.
+
+    what and outcome are words of the downlink; tries is how often the node was told to apply it;
+    why is the reason of the last failure, "" for none.
+    """
+
+    eui: bytes
+    what: str
+    digest: bytes
+    sequence: int
+    outcome: str
+    why: str
+    tries: int
+    noted_ms: int | None
+
+
+Entry = Arrival | Unreadable | Description | Advance | Report | Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +122,17 @@ class Heard:
 
     proven: bytes | None
     heard_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the store knows of one node, for a person: its latest Report, and its Attempts."""
+
+    firmware: str | None
+    status: bytes | None
+    told_ms: int | None
+    heard_ms: int | None
+    attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, slots=True)

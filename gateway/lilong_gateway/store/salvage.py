@@ -20,6 +20,7 @@ _SMALL = {
     "boot": "id, node, boot_id, epoch_ms, uncertainty_ms",
     "stream": "node, epoch, stream, next",
     "quarantine": "id, node, epoch, stream, seq, reason, received_ms, item",
+    "attempt": "id, node, what, digest, sequence, outcome, why, tries, noted_ms",
 }
 _BATCH = (
     "node, epoch, stream, seq, descriptor, quality, offset_ms, boot_id, last_ms,"
@@ -44,7 +45,7 @@ def salvage(aside: Path, database: Database) -> Salvaged:
         damaged.text_factory = lambda data: data.decode(errors="replace")
         for table, columns in _SMALL.items():
             _insert(connection, table, columns, _small(damaged, table, columns))
-        _take_keys(connection, damaged)
+        _take_later_columns(connection, damaged)
         taken = unreadable = 0
         for rows, lost in _undelivered(damaged, _size_bytes(aside)):
             _insert(connection, "batch", _BATCH, rows)
@@ -66,10 +67,14 @@ def _small(damaged: sqlite3.Connection, table: str, columns: str) -> list[_Value
     return found
 
 
-def _take_keys(connection: sqlite3.Connection, damaged: sqlite3.Connection) -> None:
-    """Carry over which keys are proven; stores of the first schema do not know."""
+def _take_later_columns(connection: sqlite3.Connection, damaged: sqlite3.Connection) -> None:
+    """Carry over which keys are proven, and what nodes run; older stores do not know."""
     rows = _small(damaged, "node", "proven, heard_ms, id")
     connection.executemany("UPDATE node SET proven = ?, heard_ms = ? WHERE id = ?", rows)
+    rows = _small(damaged, "node", "firmware, status, told_ms, id")
+    connection.executemany(
+        "UPDATE node SET firmware = ?, status = ?, told_ms = ? WHERE id = ?", rows
+    )
 
 
 def _undelivered(

@@ -50,9 +50,21 @@ def _note_keys(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE node ADD COLUMN heard_ms INTEGER")
 
 
+def _note_software(connection: sqlite3.Connection) -> None:
+    """What each node runs (status: the payload of STATUS), and what became of what was pushed."""
+    for column in ("firmware TEXT", "status BLOB", "told_ms INTEGER"):
+        connection.execute(f"ALTER TABLE node ADD COLUMN {column}")
+    connection.execute(
+        """CREATE TABLE attempt (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, what TEXT NOT NULL,
+        digest BLOB NOT NULL, sequence INTEGER NOT NULL, outcome TEXT NOT NULL, why TEXT NOT NULL,
+        tries INTEGER NOT NULL, noted_ms INTEGER, UNIQUE (node, what, digest))"""
+    )
+
+
 def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
     """Return every step from an empty file to the present tables, in order."""
-    return (_create, _note_keys)
+    return (_create, _note_keys, _note_software)
 
 
 def migrate(connection: sqlite3.Connection) -> str:

@@ -15,7 +15,7 @@ from lilong_gateway.store.damage import aside_count, complete, replace
 from lilong_gateway.store.database import Database
 from lilong_gateway.store.folder import make_folder
 from lilong_gateway.store.lock import FolderLock
-from lilong_gateway.store.records import Committed, Entry, Known, Row, Summary
+from lilong_gateway.store.records import Attempt, Committed, Entry, Known, Row, Summary
 
 T = TypeVar("T")
 _SPARED = 30
@@ -61,6 +61,15 @@ class Store:
             if database.store_id != store_id:
                 raise StoreReplacedError(f"store {store_id} was put aside")
             return reader.rows_after(database, pos, limit)
+
+        return await self._run(call)
+
+    async def attempts(self) -> list[Attempt]:
+        """Return what became of all that was pushed to nodes, the oldest first."""
+
+        def call(database: Database) -> list[Attempt]:
+            with database.reading() as connection:
+                return reader.attempts(connection)
 
         return await self._run(call)
 

@@ -8,9 +8,11 @@ from lilong_gateway.store.database import Database
 from lilong_gateway.store.records import (
     Advance,
     Arrival,
+    Attempt,
     Committed,
     Description,
     Entry,
+    Report,
     Slot,
     Unreadable,
 )
@@ -18,6 +20,9 @@ from lilong_gateway.store.sequence import Sequence
 
 _BOOTS_KEPT = 256
 """Boots remembered of one node; a node that resets in a loop must not fill the disk."""
+
+ATTEMPTS_KEPT = 32
+"""Attempts remembered of one node, the latest ones."""
 
 _INSERT = """INSERT INTO batch (node, epoch, stream, seq, descriptor, quality, offset_ms,
     boot_id, last_ms, received_ms, readings, item) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -67,6 +72,13 @@ class _Transaction:
             case Advance():
                 node = self._node(entry.eui)
                 self._stream(node, entry.epoch, entry.stream).advance(entry.first)
+            case Report():
+                self._connection.execute(
+                    "UPDATE node SET firmware = ?, status = ?, told_ms = ? WHERE id = ?",
+                    (entry.firmware, entry.status, entry.told_ms, self._node(entry.eui).number),
+                )
+            case Attempt():
+                self._take_attempt(entry)
 
     def finish(self) -> Committed:
         self._connection.executemany(_INSERT, self._rows)
@@ -106,6 +118,22 @@ class _Transaction:
         if node.boot_id is not None and node.boot_id != entry.boot:
             present_ms = self._epoch_ms(node, node.boot_id)
         return timing.resolve(own_ms, present_ms, entry.received_ms, entry.last_ms)
+
+    def _take_attempt(self, entry: Attempt) -> None:
+        node = self._node(entry.eui).number
+        self._connection.execute(
+            "INSERT OR REPLACE INTO attempt (node, what, digest, sequence, outcome, why, tries,"
+            " noted_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(node, entry.what, entry.digest, entry.sequence, entry.outcome, entry.why),
+                *(entry.tries, entry.noted_ms),
+            ),
+        )
+        self._connection.execute(
+            "DELETE FROM attempt WHERE node = ?1 AND id <= (SELECT id FROM attempt"
+            " WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            (node, ATTEMPTS_KEPT),
+        )
 
     def _take_unreadable(self, entry: Unreadable) -> None:
         slot: Slot = entry.slot

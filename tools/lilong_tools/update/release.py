@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilong_gateway.downlink.bundle import GOOD, Bundle, states
 from lilong_protocol.errors import ProtocolError, RangeError
 from lilong_protocol.manifest import (
     APPLICATION,
@@ -16,13 +17,7 @@ from lilong_protocol.manifest import (
     encode_manifest,
 )
 from lilong_tools.errors import UpdateError
-from lilong_tools.update.bundle import Bundle
 from lilong_tools.update.keys import SigningKey
-
-GOOD = "good"
-DAMAGED = "damaged"
-MISSING = "missing"
-STRANGE = "not in the manifest"
 
 
 @dataclass(frozen=True)
@@ -63,20 +58,6 @@ def signed(bundle: Bundle, key: SigningKey) -> Bundle:
         return Bundle(key.signed(bundle.payload()), signed=True, files=bundle.files)
     except ProtocolError as error:
         raise UpdateError(f"the manifest cannot be signed ({error})", "build it again") from error
-
-
-def states(bundle: Bundle) -> dict[str, str]:
-    """Give the state of each file of the manifest or the bundle by its name; DecodeError."""
-    found = dict.fromkeys(bundle.files, STRANGE)
-    for segment in bundle.contents().segments:
-        data = bundle.files.get(segment.name)
-        if data is None:
-            found[segment.name] = MISSING
-        elif len(data) == segment.size and hashlib.sha256(data).digest() == segment.sha256:
-            found[segment.name] = GOOD
-        else:
-            found[segment.name] = DAMAGED
-    return found
 
 
 def ready_made(path: Path) -> tuple[int, dict[str, bytes]]:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lilong_gateway.downlink.bundle import GOOD, Bundle, states
 from lilong_protocol import cose
 from lilong_protocol.errors import AuthenticationError
 from lilong_protocol.manifest import BASE_IMAGE, Manifest, verify_by_any
-from lilong_tools.update.bundle import Bundle
-from lilong_tools.update.release import GOOD, states
 
 _ROLES = ("active", "recovery")
 
