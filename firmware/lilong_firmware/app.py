@@ -8,9 +8,12 @@ from lilong_firmware.batcher import Batcher
 from lilong_firmware.boot import next_boot_id
 from lilong_firmware.collection import Collection, Shelf
 from lilong_firmware.configuration import Configuration, Configurations
-from lilong_firmware.crash import DUTY_FAILED, CrashNotes, describe
+from lilong_firmware.crash import CLOCK_WRONG, DUTY_FAILED, CrashNotes, describe
+from lilong_firmware.depots import open_updates
 from lilong_firmware.ending import Ending
 from lilong_firmware.errors import FirmwareError, SettingsError
+from lilong_firmware.health import Checkup, Health, Past, absent_channels
+from lilong_firmware.health_channels import describe_node, health_channels
 from lilong_firmware.journal import Journal
 from lilong_firmware.keys import read_keys
 from lilong_firmware.link import Link
@@ -19,7 +22,6 @@ from lilong_firmware.requests import LIMIT_MS, Requests
 from lilong_firmware.restart import Restart
 from lilong_firmware.sampler import Sampler
 from lilong_firmware.sensors.catalogue import build_sensor
-from lilong_firmware.sensors.replay import Replay
 from lilong_firmware.settings import read_settings
 from lilong_firmware.sink import Inbox
 from lilong_firmware.status import Status
@@ -27,22 +29,19 @@ from lilong_firmware.supervision import Supervisor
 from lilong_firmware.trace import Trace
 from lilong_firmware.transfer import Transfer
 from lilong_firmware.version import FIRMWARE
-from lilong_protocol.descriptor import encode_descriptor
 from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
-from lilong_protocol.frame import DATA_STREAM
+from lilong_protocol.frame import BULK_STREAM, DATA_STREAM
 from lilong_protocol.greeting import Greeting
 from lilong_protocol.node_session import NodeSession
 from lilong_protocol.portable import TYPE_CHECKING
 from lilong_protocol.request import APPLY, OFFER, STATUS, WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lilong_firmware.board import Board
     from lilong_firmware.clock import Clock
+    from lilong_firmware.collection import Source
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Duty
-    from lilong_firmware.transfer import Depot
     from lilong_protocol.events import Event
     from lilong_protocol.node_keys import NodeKeys
     from loader import Boot
@@ -51,6 +50,7 @@ _EARLY_CRASHES = 3
 _MEASURE_S = 5.0
 _LIMIT_MS = 30000
 _PAUSE_S = 2
+_HOUR_MS = 3600000
 _SETTINGS = "settings.json"
 
 
@@ -76,7 +76,7 @@ class App:
             board.give_up()
             return
         clock = board.clock()
-        notes = CrashNotes("crash.txt", "reset.txt")
+        notes = CrashNotes("crash.txt", "reset.txt", board)
         if self._boot.returned:
             notes.early = 0
         try:
@@ -110,30 +110,35 @@ class _Node:
         self._boot_id = next_boot_id("boot.txt", board.random)
         self._notes = notes
         running = self._settings.running
+        self._watchdog = board.watchdog(running.watchdog_ms)
+        self._supervisor = Supervisor(clock, self._watchdog, notes, board.reset, board.log)
+        board.measure_supply(running)
+        self._cause = notes.explain(board.reset_cause())
+        if self._cause == CLOCK_WRONG:
+            # Two gateways that do not agree must not make the node start again and again.
+            clock.discipline.patience_ms = _HOUR_MS
         self._journal = Journal(board.journal_flash(running.journal_bytes), board.random)
         self._trace = Trace(running.trace, board.unix_ms)
         self._trace.booted(self._boot_id, self._journal)
         self._wake = asyncio.Event()
         self._session = self._build_session(keys)
-        self._restart = Restart(board, boot, self._session, clock, "reset.txt")
+        self._restart = Restart(self._supervisor, self._session, clock, board.log)
         patience = running.patience
         self._probation = Probation(
             boot, self._configuration, patience, clock, self._restart, board.log
         )
-        self._watchdog = board.watchdog(running.watchdog_ms)
         self._requests = self._build_requests()
         self._link = self._build_link()
+        self._checkup = self._build_checkup()
         self._collection = self._build_collection()
 
     def _build_session(self, keys: "NodeKeys") -> NodeSession:
-        sampling = self._settings.sampling
-        descriptor = encode_descriptor(0, []) if sampling is None else sampling.descriptor
-        cause = self._notes.cause
-        if cause is None:
-            cause = self._board.reset_cause()
+        own = health_channels(absent_channels(self._board))
+        wanted = own if self._settings.running.health_ms else []
+        descriptor, self._told = describe_node(self._settings.sampling, wanted)
         sequence = self._boot.sequence
         firmware = FIRMWARE + "+" + str(sequence) if sequence else FIRMWARE
-        greeting = Greeting(self._boot_id, cause, firmware)
+        greeting = Greeting(self._boot_id, self._cause, firmware)
         return NodeSession(
             self._settings.eui, keys, self._journal, self._board.random, greeting, descriptor
         )
@@ -144,7 +149,7 @@ class _Node:
         feed = self._watchdog.feed
         settings = Configurations(inbox, configuration, _SETTINGS, self._settings.eui)
         transfer = Transfer(
-            settings, lambda: _open_updates(inbox, boot, board, feed), self._restart
+            settings, lambda: open_updates(inbox, boot, board, feed), self._restart
         )
         version = self._settings.running.version
         methods = {
@@ -159,6 +164,19 @@ class _Node:
         uart = self._board.uart(self._settings.running, self._settings.usual)
         reader = asyncio.StreamReader(uart)
         return Link(reader, uart, self._session, self._clock, self._wake, self._noticed)
+
+    def _build_checkup(self) -> "Checkup | None":
+        """Return None where the settings want no health channels, or none have room."""
+        if not self._told:
+            return None
+        log = self._board.log
+        past = Past(self._cause, self._boot_id, self._notes.code)
+        health = Health(
+            past, self._board, self._clock, self._journal, self._link, self._session.dispatch
+        )
+        interval_ms = self._settings.running.health_ms
+        shelf = Shelf(self._journal, self._trace, self._wake, log, BULK_STREAM)
+        return Checkup(health, self._told, interval_ms, self._boot_id, shelf, self._trace, log)
 
     def _build_collection(self) -> "Collection | None":
         """Return None when there is nothing usable to measure: the node talks all the same."""
@@ -179,8 +197,10 @@ class _Node:
     def _build_source(self, sampling: "Sampling") -> Collection:
         log = self._board.log
         setting = sampling.sensor
-        source: Replay | Sampler
+        source: "Source"
         if setting.replay is not None:
+            from lilong_firmware.sensors.replay import Replay  # noqa: PLC0415 - as in catalogue
+
             mark = self._journal.mark(DATA_STREAM)
             source = Replay(setting.replay, sampling.channels, mark, log)
         else:
@@ -188,33 +208,64 @@ class _Node:
             source = Sampler(sensor, sampling.channels, self._clock, self._boot_id, log)
         shelf = Shelf(self._journal, self._trace, self._wake, log)
         batcher = Batcher(shelf.put, sampling.batch_readings, sampling.batch_ms, source.mark)
-        return Collection(source, batcher, self._journal, self._trace, self._clock)
+        collection = Collection(source, batcher, self._journal, self._trace, self._clock)
+        if self._checkup is not None:
+            self._checkup.health.watch(collection, shelf)
+        return collection
 
     async def run(self) -> None:
         """Run the duties until an orderly end."""
-        board, settings = self._board, self._settings
-        supervisor = Supervisor(self._clock, self._watchdog, self._notes, board.reset, board.log)
+        settings, supervisor = self._settings, self._supervisor
         supervisor.start("receive", _LIMIT_MS, self._link.receive)
         supervisor.start("send", _LIMIT_MS, self._link.send)
         supervisor.start("requests", LIMIT_MS, self._requests.run)
         supervisor.start("probation", _LIMIT_MS, self._probation.run)
         if self._collection is not None:
             supervisor.start("collect", _LIMIT_MS, self._collection.run)
+        health = None if self._checkup is None else self._checkup.collection
+        if health is not None:
+            supervisor.start("health", _LIMIT_MS, health.run)
         if settings.running.trace:
             supervisor.start("measure", _LIMIT_MS, self._measure)
-        ending = Ending(settings, self._collection, self._session, self._journal, supervisor)
+        ending = Ending(
+            settings,
+            self._collection,
+            health,
+            self._session,
+            self._journal,
+            supervisor,
+            may_stop=self._board.may_stop,
+        )
         if ending.possible:
             supervisor.start("end", _LIMIT_MS, ending.run)
         await supervisor.run()
+        if supervisor.restart_cause is not None:
+            self._start_again(supervisor.restart_cause)
         self._journal.settle()
         self._note_memory()
         self._trace.ended()
         ending.clean()
 
+    def _start_again(self, cause: int) -> None:
+        """Reset on purpose, with everything that was read in the journal: no early end."""
+        if self._collection is not None:
+            self._collection.stop()
+        if self._checkup is not None:
+            self._checkup.collection.stop()
+        self._journal.settle()
+        self._boot.settle()
+        self._notes.plan(cause)
+        self._board.reset()
+
+    def _synchronised(self, event: Synchronised) -> None:
+        self._clock.measured(event.epoch_ms_at_boot, event.uncertainty_ms, event.measured_ms)
+        self._trace.synchronised(event.epoch_ms_at_boot)
+        if self._clock.discipline.wrong:
+            self._supervisor.restart_cause = CLOCK_WRONG
+
     def _noticed(self, event: "Event") -> None:
         if isinstance(event, Synchronised):
-            self._clock.set(event.epoch_ms_at_boot)
-            self._trace.synchronised(event.epoch_ms_at_boot)
+            self._synchronised(event)
         elif isinstance(event, Acknowledged):
             self._trace.acknowledged(self._journal.epoch, event.stream, event.next)
         elif isinstance(event, Requested):
@@ -234,18 +285,6 @@ class _Node:
         link = self._link
         heap = _heap_bytes()
         self._trace.measured(self._heap_after_import, heap, link.sent_bytes, link.received_bytes)
-
-
-def _open_updates(
-    inbox: Inbox, boot: "Boot", board: "Board", feed: "Callable[[], None]"
-) -> "Depot":
-    """Load what verifies and keeps updates, some 20 KiB that a node seldom needs."""
-    # The leaves first: an import inside an import costs stack, of which the chip has 16 KiB.
-    for name in ("sha512", "ed25519", "cose", "manifest"):
-        __import__("lilong_protocol." + name)
-    from lilong_firmware.update import Update  # noqa: PLC0415 - see above
-
-    return Update(inbox, boot, board.device_class(), "update.pub", board.next_image, feed)
 
 
 def _heap_bytes() -> int:

@@ -1,5 +1,6 @@
 """The hardware, and nothing decided about it: the only module that imports machine and esp32."""
 
+import gc
 import os
 import sys
 import time
@@ -24,6 +25,10 @@ _TX_BUFFER = const(2048)
 
 class Board:
     """An ESP32, or the shim of it that a virtual node runs on."""
+
+    def __init__(self) -> None:
+        self._supply: machine.ADC | None = None
+        self._supply_permille = 1000
 
     def clock(self) -> Clock:
         """Return an uptime that begins now."""
@@ -80,6 +85,54 @@ class Board:
     def reset(self) -> None:
         """Start again; does not return."""
         machine.reset()
+
+    def retained(self) -> bytes:
+        """Return what was kept over a reset, anything after a loss of power."""
+        return machine.RTC().memory() or b""
+
+    def retain(self, data: bytes) -> None:
+        """Keep these few bytes over every reset but the loss of power."""
+        machine.RTC().memory(data)
+
+    def measure_supply(self, running: "Running") -> None:
+        """Measure the supply at the pin of the settings, behind its divider; -1 for none."""
+        if running.supply_pin < 0:
+            return
+        try:
+            self._supply = machine.ADC(machine.Pin(running.supply_pin))
+        except (ValueError, OSError) as error:
+            self.log("supply: " + str(error) + "; correct it in settings.json")
+        self._supply_permille = running.supply_permille
+
+    def supply_mv(self) -> "int | None":
+        """Return the voltage of the supply or battery, None where it is not wired to a pin."""
+        if self._supply is None:
+            return None
+        return self._supply.read_uv() // 1000 * self._supply_permille // 1000
+
+    def chip_celsius(self) -> "int | None":
+        """Return the temperature of the chip, None where it offers none."""
+        if hasattr(esp32, "mcu_temperature"):
+            return int(esp32.mcu_temperature())
+        if hasattr(esp32, "raw_temperature"):
+            return (esp32.raw_temperature() - 32) * 5 // 9
+        return None
+
+    def free_heap(self) -> int:
+        """Return the bytes that are free after a collection."""
+        gc.collect()
+        return gc.mem_free()
+
+    def largest_block(self) -> "int | None":
+        """Return the largest free block outside of Python's heap, None where there is none."""
+        if not hasattr(esp32, "idf_heap_info"):
+            return None
+        return max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether the node is a process that can end; a chip would only go to its prompt."""
+        return hasattr(machine, "stop")
 
     def give_up(self) -> None:
         """End the process where there is one; the chip goes on to MicroPython's prompt."""

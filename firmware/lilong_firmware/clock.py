@@ -1,5 +1,6 @@
 """Uptime that never wraps, and the wall time once a gateway has told it."""
 
+from lilong_firmware.discipline import Discipline
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ class Clock:
     """Adds up differences of a wrapping tick counter.
 
     uptime_ms must be called at least once in half a period of the counter (6.2 days on a
-    32-bit port). `ticks_ms` and `ticks_diff` are those of MicroPython's time module; what a tick
-    is only they know.
+    32-bit port); the Supervisor does so with every look. `ticks_ms` and `ticks_diff` are those
+    of MicroPython's time module; what a tick is only they know.
     """
 
     def __init__(
@@ -27,8 +28,7 @@ class Clock:
         self._ticks_diff = ticks_diff
         self._last_ticks = ticks_ms()
         self._uptime_ms = 0
-        self.epoch_ms_at_boot: int | None = None
-        """Milliseconds since 2000 at uptime 0; None until it is known."""
+        self.discipline = Discipline()
 
     def uptime_ms(self) -> int:
         """Return the milliseconds since this object was made; never goes back."""
@@ -39,15 +39,13 @@ class Clock:
             self._last_ticks = ticks
         return self._uptime_ms
 
-    def set(self, epoch_ms_at_boot: int) -> None:
-        """Take the wall time, as milliseconds since 2000 at uptime 0."""
-        self.epoch_ms_at_boot = epoch_ms_at_boot
+    def measured(self, offset_ms: int, uncertainty_ms: int, measured_ms: int) -> None:
+        """Take what an exchange at uptime `measured_ms` found: milliseconds since 2000 at 0."""
+        self.discipline.measured(offset_ms, uncertainty_ms, measured_ms, self.uptime_ms())
 
     def time_ms(self, uptime_ms: int) -> "int | None":
         """Return milliseconds since 2000 at `uptime_ms`, None while unsynchronised."""
-        if self.epoch_ms_at_boot is None:
-            return None
-        return self.epoch_ms_at_boot + uptime_ms
+        return self.discipline.time_ms(uptime_ms)
 
 
 def in_unit(time_ms: int, time_exponent: int) -> int:

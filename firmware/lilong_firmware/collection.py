@@ -24,6 +24,13 @@ if TYPE_CHECKING:
         patient: bool
         """Whether what is due may wait until the journal has room for it."""
 
+        mark: tuple[int, int, int]
+        """Where the source stands, see batcher.Mark."""
+
+        @property
+        def failed(self) -> int:
+            """Readings that the source could not give."""
+
         def rows(self, uptime_ms: int) -> "list[Row]":
             """Return what is due."""
 
@@ -34,7 +41,8 @@ if TYPE_CHECKING:
             """Give back what is open."""
 
 
-_LONGEST_MS = 250
+# Well within the time after which a duty is taken for stalled.
+_LONGEST_MS = 15000
 _CROWDED_MS = 20
 
 
@@ -47,11 +55,13 @@ class Shelf:
         trace: "Trace",
         wake: asyncio.Event,
         log: "Callable[[str], None]",
+        stream: int = DATA_STREAM,
     ) -> None:
         self._journal = journal
         self._trace = trace
         self._wake = wake
         self._log = log
+        self._stream = stream
         self.lost = 0
         """Readings that the journal would not take."""
 
@@ -60,18 +70,18 @@ class Shelf:
     ) -> None:
         """Make a batch durable; one that flash refuses is counted and said once."""
         try:
-            seq = self._journal.append(DATA_STREAM, item, mark)
+            seq = self._journal.append(self._stream, item, mark)
         except StorageError as error:
             if self.lost == 0:
                 self._log("batch lost: " + str(error))
             self.lost += rows * len(channels)
             return
-        self._trace.journalled(self._journal.epoch, DATA_STREAM, seq, channels, rows)
+        self._trace.journalled(self._journal.epoch, self._stream, seq, channels, rows)
         self._wake.set()
 
 
 class Collection:
-    """Runs one source until it ends or until `stopping` is set; then everything is sealed."""
+    """Runs one source until it ends or is stopped; then everything is sealed."""
 
     def __init__(
         self,
@@ -86,19 +96,30 @@ class Collection:
         self._journal = journal
         self._trace = trace
         self._clock = clock
-        self.stopping = False
+        self._stopping = False
         self.ended = False
         """Whether everything that was read is in the journal and no more will come."""
 
+    @property
+    def failed(self) -> int:
+        """Readings that the source could not give or that no block can hold."""
+        return self._source.failed + self._batcher.unencodable
+
     async def run(self, duty: "Duty") -> None:
         """Take rows when they are due."""
-        while not (self.stopping or self._source.ended):
+        while not (self._stopping or self._source.ended):
             duty.beat()
             wait_ms = self.step()
             await asyncio.sleep(wait_ms / 1000)
-        self._source.close()
-        self._batcher.flush()
-        self.ended = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Read no more, and make durable what was read."""
+        self._stopping = True
+        if not self.ended:
+            self._source.close()
+            self._batcher.flush()
+            self.ended = True
 
     def step(self) -> int:
         """Take what is due, seal what is old; return the milliseconds to wait."""

@@ -8,9 +8,9 @@ import os
 from binascii import hexlify
 from hashlib import sha256
 
+from lilong_firmware.crash import CONFIGURED
 from lilong_firmware.errors import RefusedError, SettingsError, StorageError
 from lilong_firmware.files import file_exists, read_file, remove_file, replace_file
-from lilong_firmware.restart import PLANNED
 from lilong_firmware.sensors.catalogue import build_sensor
 from lilong_firmware.settings import FILE_LIMIT, read_settings
 from lilong_firmware.sink import FileSink, file_digest
@@ -159,7 +159,7 @@ class Configurations:
             remove_file(path)
             raise RefusedError(str(problem))
         self._configuration.swap(path, self._digest[:HASH_BYTES])
-        return PLANNED
+        return CONFIGURED
 
 
 def check(path: str, eui: bytes) -> None:

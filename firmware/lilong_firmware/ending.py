@@ -18,19 +18,24 @@ _LOOK_S = 0.1
 class Ending:
     """Asked for by the stop file, or by the end of a replay that is set to exit.
 
-    Reading stops and the open batch is sealed; the node goes on until a gateway has everything.
+    Reading stops and the open batches are sealed; the node goes on until a gateway has everything.
+    The file is looked for where the node is a process (`may_stop`): a chip has nowhere to end to.
     """
 
     def __init__(
         self,
         settings: "Settings",
-        collection: "Collection | None",
+        recording: "Collection | None",
+        health: "Collection | None",
         session: "NodeSession",
         journal: "Journal",
         supervisor: "Supervisor",
+        *,
+        may_stop: bool,
     ) -> None:
-        self._stop_file = settings.running.stop_file
-        self._collection = collection
+        self._stop_file = settings.running.stop_file if may_stop else ""
+        self._recording = recording
+        self._collections = [one for one in (recording, health) if one is not None]
         self._session = session
         self._journal = journal
         self._supervisor = supervisor
@@ -47,8 +52,9 @@ class Ending:
         """Wait for the wish, then for everything to be delivered."""
         while not self._delivered():
             duty.beat()
-            if self._collection is not None and self._asked():
-                self._collection.stopping = True
+            if self._asked() or self._played():
+                for collection in self._collections:
+                    collection.stop()
             await asyncio.sleep(_LOOK_S)
         self._supervisor.finished = True
 
@@ -61,9 +67,10 @@ class Ending:
         return bool(self._stop_file) and file_exists(self._stop_file)
 
     def _delivered(self) -> bool:
-        if self._collection is None:
-            read_all = self._asked()
-        else:
-            stopped = self._exit_at_end or self._collection.stopping
-            read_all = stopped and self._collection.ended
-        return read_all and self._session.idle and self._journal.held == 0
+        wanted = self._asked() or self._played()
+        ended = all(collection.ended for collection in self._collections)
+        return wanted and ended and self._session.idle and self._journal.held == 0
+
+    def _played(self) -> bool:
+        """Whether a recording is over that is set to end the node."""
+        return self._exit_at_end and self._recording is not None and self._recording.ended

@@ -14,7 +14,7 @@ def read_file(path: str, limit: int = 4096) -> "bytes | None":
     """Return at most `limit` bytes of a file, None when it cannot be read."""
     try:
         with open(path, "rb") as file:
-            # Room is taken for as much as is asked for, whatever is there.
+            # MicroPython reserves all that is asked for, before it reads.
             return file.read(min(limit, file_size(path)))
     except OSError:
         return None

@@ -163,10 +163,15 @@ class Journal:
     @property
     def crowded(self) -> bool:
         """Whether more than half of the room is taken: what can wait had better wait."""
+        return self.fill_permille > 500
+
+    @property
+    def fill_permille(self) -> int:
+        """How much of the room is taken: in how many sectors something is not acknowledged."""
         index = self._log.index
         first = self._positions.first
         live = [1 for sector in range(index.sectors) if index.is_live(sector, first)]
-        return len(live) * 2 > index.sectors
+        return len(live) * 1000 // max(1, index.sectors)
 
     @property
     def held(self) -> int:

@@ -35,6 +35,7 @@ _PATIENCE_S = 5.0
 _SHORTEST_S = 0.005
 _FULL_S = 0.02
 _BROKEN_S = 0.2
+_BROKEN_MS = const(600000)
 
 
 class Link:
@@ -61,14 +62,26 @@ class Link:
         self._on_event = on_event
         self._frames = FrameReader()
         self._last_sent_ms: int = _LOST_MS
+        self._sound_ms = 0
         self.sent_bytes = 0
         self.received_bytes = 0
         self.counters = {"stalled": 0, "broken": 0}
 
+    @property
+    def damaged(self) -> int:
+        """Pieces of the line that were no frame, although not all of them was text."""
+        return self._frames.damaged + self._frames.oversized
+
     async def receive(self, duty: "Duty") -> None:
-        """Feed the session with what arrives, for ever."""
+        """Feed the session with what arrives, for ever.
+
+        Silence is progress, since there may be no gateway; a line that cannot be read for ten
+        minutes is none.
+        """
+        self._sound_ms = self._clock.uptime_ms()
         while True:
-            duty.beat()
+            if self._clock.uptime_ms() - self._sound_ms < _BROKEN_MS:
+                duty.beat()
             data = await self._read()
             self.received_bytes += len(data)
             for frame in self._frames.feed(data):
@@ -93,14 +106,17 @@ class Link:
 
     async def _read(self) -> bytes:
         """Return what has arrived, nothing after some seconds of silence."""
+        data = b""
         try:
-            return await asyncio.wait_for(self._reader.read(_CHUNK_BYTES), _PATIENCE_S) or b""
+            data = await asyncio.wait_for(self._reader.read(_CHUNK_BYTES), _PATIENCE_S) or b""
         except asyncio.TimeoutError:  # noqa: UP041 - no builtin of MicroPython
-            return b""
+            pass
         except OSError:
             self.counters["broken"] += 1
             await asyncio.sleep(_BROKEN_S)
-            return b""
+            return data
+        self._sound_ms = self._clock.uptime_ms()
+        return data
 
     async def _rest(self, due_ms: int) -> None:
         self._wake.clear()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lilong_firmware.restart import PLANNED
+from lilong_firmware.crash import CONFIGURED, PLANNED
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Probation:
         """Look after what is on trial, for ever."""
         while True:
             duty.beat()
-            self._look(self._clock.uptime_ms())
+            if not self._restart.under_way:
+                self._look(self._clock.uptime_ms())
             await asyncio.sleep(_LOOK_S)
 
     def _look(self, now_ms: int) -> None:
@@ -72,7 +73,7 @@ class Probation:
             self._restart.now(PLANNED)
         too_long = now_ms > self._patience.configuration_ms
         if self._configuration.trying and too_long and self._configuration.revert():
-            self._restart.now(PLANNED)
+            self._restart.now(CONFIGURED)
 
     def _keep(self) -> None:
         self._again_ms = self._clock.uptime_ms() + _AGAIN_MS

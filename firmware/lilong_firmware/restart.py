@@ -2,20 +2,14 @@
 
 import asyncio
 
-from lilong_firmware.errors import StorageError
-from lilong_firmware.files import replace_file
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lilong_firmware.board import Board
-    from lilong_firmware.clock import Clock
-    from lilong_protocol.node_session import NodeSession
-    from loader import Boot
+    from collections.abc import Callable
 
-PLANNED = 18
-"""Reset cause beyond machine's and those of crash.py: the node wanted it."""
-UPDATE = 19
-"""The node wanted it, to try an update."""
+    from lilong_firmware.clock import Clock
+    from lilong_firmware.supervision import Supervisor
+    from lilong_protocol.node_session import NodeSession
 
 _LOOK_S = 0.1
 _LONGEST_LOOKS = 100
@@ -23,23 +17,26 @@ _MOMENT_S = 1.0
 
 
 class Restart:
-    """Ends this boot. `cause_path` is the file that tells the next one why."""
+    """Ends this boot, with a cause of lilong_firmware.crash."""
 
     def __init__(
         self,
-        board: "Board",
-        boot: "Boot",
+        supervisor: "Supervisor",
         session: "NodeSession",
         clock: "Clock",
-        cause_path: str,
+        log: "Callable[[str], None]",
     ) -> None:
-        self._board = board
-        self._boot = boot
+        self._supervisor = supervisor
         self._session = session
         self._clock = clock
-        self._cause_path = cause_path
+        self._log = log
         self.wanted: int | None = None
         """Why the node restarts once it has answered; None: it does not."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether this boot ends already."""
+        return self._supervisor.restart_cause is not None
 
     async def if_wanted(self) -> None:
         """Restart if somebody wants it, when nothing is due for the line or after 10 s."""
@@ -54,11 +51,7 @@ class Restart:
         self.now(self.wanted)
 
     def now(self, cause: int) -> None:
-        """Restart; it counts as no early end of this boot."""
-        self._board.log("restart, cause " + str(cause))
-        self._boot.settle()
-        try:
-            replace_file(self._cause_path, (str(cause) + " 0").encode())
-        except StorageError as error:
-            self._board.log("the cause is lost: " + str(error))
-        self._board.reset()
+        """Restart at the supervisor's next look."""
+        if not self.under_way:
+            self._log("restart, cause " + str(cause))
+            self._supervisor.restart_cause = cause

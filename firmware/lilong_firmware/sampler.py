@@ -6,11 +6,19 @@ from lilong_firmware.row import Row
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
 
     from lilong_firmware.clock import Clock
     from lilong_firmware.sensors import Sensor
-    from lilong_firmware.settings import ChannelSetting
+
+    class Timing(Protocol):
+        """A ChannelSetting, or what else has a number and is read now and then."""
+
+        number: int
+        interval_ms: int
+        time_exponent: int
+
 
 _LONG_MS = const(60000)
 
@@ -30,7 +38,7 @@ class _Period:
 
 
 class Sampler:
-    """Reads one sensor at the intervals of its channels.
+    """Reads one sensor at the intervals of its channels, for the first time after `delay_ms`.
 
     A source of rows, as Replay is: rows, wait_ms, close, ended, patient, mark.
     """
@@ -42,19 +50,25 @@ class Sampler:
     def __init__(
         self,
         sensor: "Sensor",
-        channels: "list[ChannelSetting]",
+        channels: "Sequence[Timing]",
         clock: "Clock",
         boot_id: int,
         log: "Callable[[str], None]",
+        delay_ms: int = 0,
     ) -> None:
         self._sensor = sensor
         self._clock = clock
         self._boot_id = boot_id
         self._log = log
         self._time_exponents = {c.number: c.time_exponent for c in channels}
-        self._periods = _periods(channels, clock.uptime_ms())
+        self._periods = _periods(channels, clock.uptime_ms() + delay_ms)
         self._failing = False
         self.counters = {"failed": 0, "unknown": 0}
+
+    @property
+    def failed(self) -> int:
+        """How often the sensor gave nothing."""
+        return self.counters["failed"]
 
     def rows(self, uptime_ms: int) -> "list[Row]":
         """Return what is due now, none when it is too early or the sensor fails."""
@@ -111,7 +125,7 @@ class Sampler:
         return rows
 
 
-def _periods(channels: "list[ChannelSetting]", uptime_ms: int) -> "list[_Period]":
+def _periods(channels: "Sequence[Timing]", uptime_ms: int) -> "list[_Period]":
     periods: dict[int, _Period] = {}
     for channel in channels:
         if channel.interval_ms not in periods:

@@ -13,11 +13,16 @@ from lilong_protocol.portable import TYPE_CHECKING, const
 if TYPE_CHECKING:
     from typing import Any
 
+HIGHEST_CHANNEL = 199
+"""Those above are the node's own, see lilong_firmware.health."""
+
 _EUI_BYTES = const(8)
 FILE_LIMIT = 16384
 """Bytes of the longest file."""
 _DAY_MS = const(86400000)
 _HIGHEST_SPEED = 1e6
+# Longer than the longest thing that cannot be interrupted: a signature checked, a block erased.
+_SHORTEST_WATCHDOG_MS = const(5000)
 # Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
 _TX_PIN = const(5)
 _RX_PIN = const(4)
@@ -27,7 +32,7 @@ class ChannelSetting:
     """A channel as the descriptor tells it, and how often it is read."""
 
     def __init__(self, fields: Fields, report_ms: int) -> None:
-        self.number = fields.number("number", 0, 255)
+        self.number = fields.number("number", 0, HIGHEST_CHANNEL)
         self.exponent = fields.number("exponent", -24, 18, 0)
         self.time_exponent = fields.number("time_exponent", -3, 0, -3)
         self.interval_ms = fields.number("interval_ms", 10, _DAY_MS, report_ms)
@@ -80,11 +85,12 @@ class Sampling:
         self.batch_readings = fields.number("batch_readings", 1, 1024, 60)
         self.batch_ms = fields.number("batch_ms", 10, _DAY_MS, 60000)
         self.seed = fields.number("seed", 0, (1 << 32) - 1, 1)
+        self.version = fields.number("descriptor_version", 0, (1 << 31) - 1, 1)
         self.channels = []
         for index, channel in enumerate(fields.list("channels")):
             path = "channels[" + str(index) + "]"
             self.channels.append(ChannelSetting(fields.child(channel, path), report_ms))
-        self.descriptor = _descriptor(fields, self.channels)
+        _check_descriptor(self.version, self.channels)
         self.sensor = SensorSetting(fields.object("sensor"), self.channels)
 
 
@@ -110,7 +116,11 @@ class Running:
 
     def __init__(self, fields: Fields) -> None:
         self.journal_bytes = fields.number("journal_bytes", 16384, 1 << 24, 131072)
-        self.watchdog_ms = fields.number("watchdog_ms", 1000, 600000, 30000)
+        self.watchdog_ms = fields.number("watchdog_ms", _SHORTEST_WATCHDOG_MS, 600000, 30000)
+        self.health_ms = fields.number("health_ms", 0, _DAY_MS, 300000)
+        supply = fields.object("supply")
+        self.supply_pin = supply.number("pin", -1, 99, -1)
+        self.supply_permille = supply.number("permille", 1000, 100000, 1000)
         self.trace = fields.text("trace", 200, "")
         self.stop_file = fields.text("stop_file", 200, "stop")
         self.version = fields.number("version", 0, (1 << 31) - 1, 0)
@@ -205,9 +215,8 @@ def _column(fields: Fields, column: "Any") -> int:
     return column
 
 
-def _descriptor(fields: Fields, channels: "list[ChannelSetting]") -> bytes:
-    version = fields.number("descriptor_version", 0, (1 << 31) - 1, 1)
+def _check_descriptor(version: int, channels: "list[ChannelSetting]") -> None:
     try:
-        return encode_descriptor(version, [channel.described for channel in channels])
+        encode_descriptor(version, [channel.described for channel in channels])
     except RangeError as error:
         raise SettingsError("channels", str(error))

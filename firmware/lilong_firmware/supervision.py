@@ -19,7 +19,7 @@ if TYPE_CHECKING:
             """Start its period again."""
 
 
-_LOOK_S = 0.5
+_LOOK_S = 2.0
 
 
 class Duty:
@@ -63,6 +63,8 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = False
         """Set by a duty that ends the whole in an orderly way."""
+        self.restart_cause: int | None = None
+        """Set by whoever wants a planned reset: one of the causes of lilong_firmware.crash."""
 
     def start(
         self, name: str, limit_ms: int, work: "Callable[[Duty], Coroutine[Any, Any, None]]"
@@ -73,8 +75,12 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(self._guard(duty, work)))
 
     async def run(self) -> None:
-        """Watch until `finished`, then cancel what still runs."""
-        while not self.finished:
+        """Watch until `finished` or a planned reset is due, then cancel what still runs.
+
+        Each look reads the clock, which must not miss a wrap of the ticks.
+        """
+        while not self.finished and self.restart_cause is None:
+            self._clock.uptime_ms()
             stalled = [duty for duty in self._duties if duty.stalled]
             if stalled:
                 problem = "no progress for " + str(stalled[0].limit_ms) + " ms"

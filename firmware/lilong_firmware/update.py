@@ -1,9 +1,9 @@
 """Updates: a signed manifest first, then the segments that it lists, then their trial."""
 
+from lilong_firmware.crash import UPDATED
 from lilong_firmware.errors import RefusedError
 from lilong_firmware.files import read_file, remove_file
 from lilong_firmware.image import ImagePartition
-from lilong_firmware.restart import UPDATE
 from lilong_firmware.sink import FileSink, file_digest
 from lilong_firmware.slot import SlotFolder
 from lilong_firmware.transfer import MANIFEST, SEGMENT
@@ -112,7 +112,7 @@ class Update:
         target, _ = await self._prepared()
         await target.verify()
         target.begin()
-        return UPDATE
+        return UPDATED
 
     async def _offer_manifest(self, index: int, size: int, digest: bytes) -> "Sink":
         if index or size > MANIFEST_LIMIT:

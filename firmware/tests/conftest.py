@@ -44,6 +44,7 @@ class Gateway:
         """Sessions that were opened, and requests that were left unanswered."""
         self.deaf_to = None
         """Text in the firmware's name of a node that gets no session."""
+        self.clock_ms = 848_000_000_000
         self._terminal = terminal
         self._frames = FrameReader()
         self._session = self._new_session()
@@ -84,6 +85,7 @@ class Gateway:
     def forget(self):
         """Lose the session, as a gateway does that starts again."""
         self._session = self._new_session()
+        self._session.hint()
 
     def _take(self, event):
         if isinstance(event, HelloReceived):
@@ -92,7 +94,7 @@ class Gateway:
                 return
             held = [self._next(event.hello.epoch, stream) for stream in range(4)]
             self._session.accept(
-                event.hello, held, 848_000_000_000, self._now_ms(), descriptor_known=False
+                event.hello, held, self.clock_ms, self._now_ms(), descriptor_known=False
             )
         elif isinstance(event, Described):
             self.descriptors.append(decode_descriptor(event.descriptor)[1])
@@ -127,6 +129,7 @@ class Bench:
         self.folder = folder
         self.process = None
         self.output = ""
+        self.modules = None
         self._interpreter = interpreter
         self._node_end, self._terminal = os.openpty()
         tty.setraw(self._terminal)
@@ -137,18 +140,19 @@ class Bench:
     def settings(self, **settings):
         (self.folder / "settings.json").write_text(json.dumps({"eui": EUI, **settings}))
 
-    def start(self, program=ROOT / "firmware" / "main.py", cause=1, more=None):
+    def start(self, program=ROOT / "firmware" / "main.py", cause=1, heap="288wK", **more):
         firmware = ROOT / "firmware"
         shim = firmware / "lilong_firmware" / "virtual"
+        modules = self.modules or f"{ROOT / 'protocol'}:{firmware}"
         environment = {
-            "MICROPYPATH": f"{shim}:.frozen:{ROOT / 'protocol'}:{firmware}",
+            **more,
+            "MICROPYPATH": f"{shim}:.frozen:{modules}",
             "VNODE_UART": str(self._node_end),
             "VNODE_EUI": EUI,
             "VNODE_RESET_CAUSE": str(cause),
-            **(more or {}),
         }
         self.process = subprocess.Popen(
-            [self._interpreter, "-X", "heapsize=288wK", program],
+            [self._interpreter, "-X", f"heapsize={heap}", program],
             cwd=self.folder,
             env=environment,
             pass_fds=[self._node_end],

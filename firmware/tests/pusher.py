@@ -49,11 +49,11 @@ class Node:
         self.bench = bench
         self.gateway = bench.gateway
         self.program = ROOT / "firmware" / "main.py"
-        self.environment = environment
+        self.environment = environment or {}
         self.boots = 0
 
     def start(self, cause=1):
-        self.bench.start(self.program, cause, self.environment)
+        self.bench.start(self.program, cause, **self.environment)
         self.boots += 1
 
     def run_until(self, condition, limit_s=90.0):

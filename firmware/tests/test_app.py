@@ -11,6 +11,8 @@ from lilong_firmware.flash import FileFlash
 from lilong_firmware.journal import Journal
 
 SCENARIOS = Path(lilong_firmware.sensors.__file__).parents[1] / "scenarios"
+OWN = 200
+"""The lowest number of the node's own channels."""
 LEVEL = {"number": 0, "name": "level", "unit": "m", "exponent": -2, "privacy": 0}
 FLOW = {"number": 1, "name": "flow", "unit": "m3/s", "exponent": -1, "privacy": 0}
 
@@ -56,7 +58,8 @@ def test_a_node_delivers_what_it_samples_and_ends_in_order(bench, kind):
     assert not (bench.folder / "stop").exists()
     for channel in scenario(kind)["channels"]:
         assert delivered(bench, channel["number"]) == sampled(bench, channel["number"])
-    names = [channel.name for channel in bench.gateway.descriptors[0]]
+    described = bench.gateway.descriptors[0]
+    names = [channel.name for channel in described if channel.number < OWN]
     assert names == [channel["name"] for channel in scenario(kind)["channels"]]
 
 
@@ -197,7 +200,7 @@ def test_unusable_settings_never_stop_the_node_from_talking(bench, text, line):
         (bench.folder / "settings.json").write_text(text)
     bench.start()
     bench.run_until(lambda: bench.gateway.descriptors)
-    assert bench.gateway.descriptors == [[]]
+    assert all(channel.number >= OWN for channel in bench.gateway.descriptors[0])
     assert bench.gateway.hellos[0].eui == bytes.fromhex("0011223344556677")
     assert bench.stop() == 0
     assert f"\n{line}" in bench.output
@@ -216,7 +219,7 @@ def test_an_absent_recording_never_stops_the_node_from_talking(bench):
     bench.settings(**replay())
     bench.start()
     bench.run_until(lambda: bench.gateway.descriptors)
-    assert [channel.name for channel in bench.gateway.descriptors[0]] == ["level", "flow"]
+    assert [channel.name for channel in bench.gateway.descriptors[0]][:2] == ["level", "flow"]
     bench.kill()
     assert "x.csv" in bench.output
 
@@ -306,7 +309,7 @@ def test_after_three_early_crashes_the_node_talks_without_its_sensors(bench):
 
 
 def test_a_node_that_hangs_is_ended_by_its_watchdog(bench):
-    bench.settings(**scenario("river", report_ms=20, watchdog_ms=1000))
+    bench.settings(**scenario("river", report_ms=20, watchdog_ms=5000))
     bench.start(faulty(bench, "time.sleep(50)"))
     assert bench.run_to_end() == -14
     bench.start(cause=3)

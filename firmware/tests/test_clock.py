@@ -42,7 +42,7 @@ def test_uptime_stays_where_it_is_when_the_counter_steps_back():
 def test_the_time_is_unknown_until_it_is_set():
     _, clock = make_clock()
     assert clock.time_ms(5) is None
-    clock.set(848_000_000_000)
+    clock.measured(848_000_000_000, 5, 0)
     assert clock.time_ms(5) == 848_000_000_005
 
 

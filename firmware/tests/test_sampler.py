@@ -74,14 +74,14 @@ def test_before_the_time_is_known_rows_carry_boot_and_uptime():
     bench = Bench(channel(0, 100))
     row = bench.rows(0)[0]
     assert (row.boot, row.time) == (BOOT, 0)
-    bench.clock.set(1_000_000)
+    bench.clock.measured(1_000_000, 5, 0)
     row = bench.rows(100)[0]
     assert (row.boot, row.time) == (None, 1_000_100)
 
 
 def test_channels_in_seconds_and_in_milliseconds_get_rows_of_their_own():
     bench = Bench(channel(0, 100, 0), channel(1, 100, -3))
-    bench.clock.set(1_000_000)
+    bench.clock.measured(1_000_000, 5, 0)
     rows = {row.readings[0][0]: row.time for row in bench.rows(0)}
     assert rows == {0: 1000, 1: 1_000_000}
 

@@ -337,7 +337,7 @@ def test_a_good_configuration_is_swapped_in_and_kept(bench, node):
 
     node.configure(after, interrupt)
     node.run_until(lambda: node.gateway.descriptors[-1][0].name == "depth")
-    assert node.gateway.hellos[-1].reset_cause == 18
+    assert node.gateway.hellos[-1].reset_cause == 20
     status = node.status()
     assert [*status[:2], status[9]] == [2, pusher.hashlib.sha256(after).digest()[:8], 2]
     assert (bench.folder / "settings.old").read_bytes() == before

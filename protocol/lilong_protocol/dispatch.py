@@ -43,6 +43,11 @@ class Dispatch:
         self.round_trip = RoundTrip()
         self._senders = [Sender(self.round_trip) for _ in range(STREAMS)]
 
+    @property
+    def repeated(self) -> int:
+        """Batches of all streams that had to go out again."""
+        return sum([sender.repeated for sender in self._senders])
+
     def check(self, durable: "list[int]") -> None:
         """DecodeError for positions that would use up the numbers of this epoch, for good."""
         for stream in range(STREAMS):

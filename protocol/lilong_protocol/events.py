@@ -12,11 +12,18 @@ class Event:
 
 
 class Synchronised(Event):
-    """Node: the time is known. epoch_ms_at_boot is milliseconds since 2000 at uptime 0."""
+    """Node: the time is known. epoch_ms_at_boot is milliseconds since 2000 at uptime 0.
 
-    def __init__(self, epoch_ms_at_boot: int, uncertainty_ms: int, *, first: bool) -> None:
+    It was measured at uptime `measured_ms`, the same as in the event before when the exchanges
+    since then were no better.
+    """
+
+    def __init__(
+        self, epoch_ms_at_boot: int, uncertainty_ms: int, measured_ms: int, *, first: bool
+    ) -> None:
         self.epoch_ms_at_boot = epoch_ms_at_boot
         self.uncertainty_ms = uncertainty_ms
+        self.measured_ms = measured_ms
         self.first = first
 
 

@@ -90,14 +90,14 @@ class NodeSession:
         self._describe_descriptor = True
         self._describe_tries = 0
         self._describe_due_ms = 0
-        self._dispatch = Dispatch(outbox)
+        self.dispatch = Dispatch(outbox)
         self._clock = TimeExchange(0)
         self._answers = Answers(keys, self.counters)
 
     @property
     def idle(self) -> bool:
         """Whether everything in the outbox has been acknowledged."""
-        return self.state == OPEN and self._dispatch.idle()
+        return self.state == OPEN and self.dispatch.idle()
 
     def receive(self, data: bytes, now_ms: int) -> "list[Event]":
         """Take one frame; whatever a stranger sends is counted and dropped."""
@@ -143,7 +143,7 @@ class NodeSession:
         if self._answers.waiting:
             return 0
         time_ms = max(0, self._clock.due_ms - now_ms)
-        data_ms = self._dispatch.due_ms(now_ms)
+        data_ms = self.dispatch.due_ms(now_ms)
         return time_ms if data_ms is None else min(time_ms, data_ms)
 
     # What arrives
@@ -178,7 +178,7 @@ class NodeSession:
         if self.state != GREETING:
             return
         cipher, welcome = self._greeter.open_welcome(header, data)
-        self._dispatch.check(welcome.next)
+        self.dispatch.check(welcome.next)
         if not self._greeter.succeeded():
             self.counters["unsaved"] += 1  # The next HELLO is under the other key.
             return
@@ -186,7 +186,7 @@ class NodeSession:
         self.counters["sessions"] += 1
         self._opened_ms = self._heard_ms = now_ms
         self._answers = Answers(self._keys, self.counters)
-        self._dispatch.begin(welcome.next, self._greeter.first, now_ms)
+        self.dispatch.begin(welcome.next, self._greeter.first, now_ms)
         for stream in range(frame.STREAMS):
             self._events.append(Acknowledged(stream, welcome.next[stream]))
         self._begin_time(welcome.time_ms, now_ms)
@@ -213,18 +213,18 @@ class NodeSession:
             self.state = OPEN
             self._events.append(Opened(self._eui))
         for entry in entries:
-            after = self._dispatch.acknowledge(entry, now_ms)
+            after = self.dispatch.acknowledge(entry, now_ms)
             if after is not None:
                 self._events.append(Acknowledged(entry.stream, after))
 
     def _tell_time(self) -> None:
         """Pass a new offset on; the first of a boot stays the one its own readings refer to."""
-        offset_ms = self._clock.offset_ms
-        first = self.boot_epoch_ms is None
+        clock, first = self._clock, self.boot_epoch_ms is None
         if first:
-            self.boot_epoch_ms = offset_ms
-            self._boot_uncertainty_ms = self._clock.uncertainty_ms
-        self._events.append(Synchronised(offset_ms, self._clock.uncertainty_ms, first=first))
+            self.boot_epoch_ms = clock.offset_ms
+            self._boot_uncertainty_ms = clock.uncertainty_ms
+        best = (clock.offset_ms, clock.uncertainty_ms, clock.measured_ms)
+        self._events.append(Synchronised(*best, first=first))
 
     # What leaves
 
@@ -241,7 +241,7 @@ class NodeSession:
             self._close("no answer to DESCRIBE", now_ms)
             return None
         self._describe_tries += 1
-        wait_ms = self._dispatch.round_trip.timeout_ms * self._describe_tries
+        wait_ms = self.dispatch.round_trip.timeout_ms * self._describe_tries
         self._describe_due_ms = now_ms + wait_ms
         descriptor = self._descriptor if self._describe_descriptor else None
         description = Description(
@@ -270,15 +270,15 @@ class NodeSession:
         return None
 
     def _poll_data(self, now_ms: int) -> "bytes | None":
-        due = self._dispatch.due(now_ms)
-        if self._dispatch.overflowed(due, now_ms):
+        due = self.dispatch.due(now_ms)
+        if self.dispatch.overflowed(due, now_ms):
             # Batches gave way to newer ones: only a HELLO tells the gateway so.
             self._close("the outbox overflowed", now_ms)
             return None
         if due is None:
             return None
         stream, seq = due
-        if not self._dispatch.sent(stream, seq, now_ms):
+        if not self.dispatch.sent(stream, seq, now_ms):
             self._close("no acknowledgement", now_ms)
             return None
         # An unreadable batch goes out empty, so that the gateway counts it and moves on.

@@ -12,19 +12,20 @@ class RoundTrip:
 
     def __init__(self) -> None:
         self.timeout_ms: int = _INITIAL_MS
-        self._smoothed_ms: int | None = None
+        self.smoothed_ms: int | None = None
+        """None before the first measurement."""
         self._variation_ms = 0
 
     def measured(self, sample_ms: int) -> None:
         """Take the round trip of a frame that was sent once (Karn: never of a repeated one)."""
-        if self._smoothed_ms is None:
-            self._smoothed_ms = sample_ms
+        if self.smoothed_ms is None:
+            self.smoothed_ms = sample_ms
             self._variation_ms = sample_ms // 2
         else:
-            deviation = abs(self._smoothed_ms - sample_ms)
+            deviation = abs(self.smoothed_ms - sample_ms)
             self._variation_ms += (deviation - self._variation_ms) // 4
-            self._smoothed_ms += (sample_ms - self._smoothed_ms) // 8
-        timeout_ms = self._smoothed_ms + max(10, 4 * self._variation_ms)
+            self.smoothed_ms += (sample_ms - self.smoothed_ms) // 8
+        timeout_ms = self.smoothed_ms + max(10, 4 * self._variation_ms)
         self.timeout_ms = min(max(timeout_ms, _FLOOR_MS), _CEILING_MS)
 
     def expired(self) -> None:

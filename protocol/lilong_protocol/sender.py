@@ -29,6 +29,8 @@ class Sender:
         self._end = 0
         self.base = 0
         self.window = MAX_WINDOW
+        self.repeated = 0
+        """Batches that went out again in the same session."""
 
     def begin(self, base: int) -> None:
         """Start a session: everything from base on is to be sent, whatever was sent before."""
@@ -74,6 +76,7 @@ class Sender:
         slot = seq % MAX_WINDOW
         if seq == self.base and self._sent_ms[slot] != _UNSENT:
             self._round_trip.expired()
+        self.repeated += self._tries[slot] > 0
         self._tries[slot] += 1
         self._count += 1
         self._order[slot] = self._count

@@ -22,7 +22,7 @@ class TimeExchange:
     """
 
     def __init__(self, now_ms: int) -> None:
-        self._samples: list[tuple[int, int]] = []
+        self._samples: list[tuple[int, int, int]] = []
         self._answers = 0
         self._tries = 0
         self._sent_ms = 0
@@ -39,6 +39,11 @@ class TimeExchange:
         return (min(self._samples)[0] + 1) // 2
 
     @property
+    def measured_ms(self) -> int:
+        """Uptime at which that exchange was over."""
+        return min(self._samples)[2]
+
+    @property
     def unanswered(self) -> bool:
         """Whether the gateway has left too many questions without an answer."""
         return self._tries >= _TRIES
@@ -53,7 +58,7 @@ class TimeExchange:
         offset_ms = gateway_ms + delay_ms // 2 - received_ms
         if offset_ms < 0:
             return False
-        self._samples.append((delay_ms, offset_ms))
+        self._samples.append((delay_ms, offset_ms, received_ms))
         if len(self._samples) > _KEPT:
             self._samples.pop(0)
         return True

@@ -43,6 +43,7 @@ IMPORTERS = {
     },
     "cryptolib": {"protocol/lilong_protocol/aead_cryptolib.py"},
     "ffi": {"firmware/lilong_firmware/virtual/machine.py"},
+    "jumping": {"firmware/lilong_firmware/virtual/week.py"},
     "esp32": {"firmware/lilong_firmware/board.py", "firmware/loader.py"},
     "machine": {"firmware/lilong_firmware/board.py", "firmware/loader.py"},
     "micropython": {"protocol/lilong_protocol/portable.py"},

@@ -59,6 +59,11 @@ class Replay:
         except OSError as error:
             raise SensorError("replay", setting.file + ": " + str(error))
 
+    @property
+    def failed(self) -> int:
+        """Rows that gave nothing."""
+        return self.malformed
+
     def rows(self, uptime_ms: int) -> "list[Row]":
         """Return rows that are due, in order; call again at once when wait_ms is then 0."""
         due: list[Row] = []

@@ -1,7 +1,10 @@
 """`machine` of a virtual node: the unix port with a UART on a PTY, a watchdog and reset causes.
 
 The environment holds what is hardware elsewhere: VNODE_UART (number of an inherited,
-non-blocking file descriptor), VNODE_EUI (16 hexadecimal digits), VNODE_RESET_CAUSE (1..5).
+non-blocking file descriptor), VNODE_EUI (16 hexadecimal digits), VNODE_RESET_CAUSE (1..5),
+VNODE_DIP (not empty: the power failed for too short a time to clear the retained memory) and
+VNODE_SUPPLY_UV (microvolts at every analogue pin). The retained memory is the file rtc.bin of the
+current folder.
 """
 
 import io
@@ -29,6 +32,8 @@ _IOCTL_FILENO = 10
 _ITIMER_REAL = 0
 _UARTS = 3
 _PINS = 49
+_RTC_FILE = "rtc.bin"
+_RTC_BYTES = 2048
 
 
 def reset() -> None:
@@ -49,6 +54,52 @@ def reset_cause() -> int:
 def unique_id() -> bytes:
     """Return the EUI-64."""
     return unhexlify(os.getenv("VNODE_EUI") or "0000000000000000")
+
+
+class RTC:
+    """The retained memory of the real-time clock; a loss of power clears it."""
+
+    _written = False
+
+    def memory(self, data: "bytes | None" = None) -> "bytes | None":
+        """Return what is kept, or keep `data`; ValueError for more than 2048 bytes."""
+        if data is None:
+            return self._read()
+        if len(data) > _RTC_BYTES:
+            raise ValueError("buffer too long")
+        RTC._written = True
+        with open(_RTC_FILE, "wb") as file:
+            file.write(data)
+        return None
+
+    def _read(self) -> bytes:
+        cleared = reset_cause() == PWRON_RESET and not os.getenv("VNODE_DIP")
+        if cleared and not RTC._written:
+            return b""
+        try:
+            with open(_RTC_FILE, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
+
+class Pin:
+    """A pin by its number; ValueError for one that an ESP32 does not have."""
+
+    def __init__(self, number: int) -> None:
+        if number >= _PINS:
+            raise ValueError("invalid pin")
+
+
+class ADC:
+    """An analogue pin with the voltage that the environment gives."""
+
+    def __init__(self, pin: Pin) -> None:
+        self.pin = pin
+
+    def read_uv(self) -> int:
+        """Return microvolts."""
+        return int(os.getenv("VNODE_SUPPLY_UV") or 0)
 
 
 class UART(io.IOBase):

@@ -10,6 +10,7 @@ from typing import Any
 from lilong_tools.bench.firmware import measure_firmware
 from lilong_tools.bench.gateway import measure_gateway
 from lilong_tools.bench.node import measure_node
+from lilong_tools.bench.node_memory import SCENARIOS, measure_memory
 from lilong_tools.bench.wire import SIZES, measure_wire, timed_batches
 from lilong_tools.console import count
 from lilong_tools.errors import ProgramMissingError
@@ -17,6 +18,7 @@ from lilong_tools.recording import scan
 from lilong_tools.resolution import parse_resolution
 from lilong_tools.runtime import find_micropython, find_micropython32
 
+_DAY_S = 86400
 _USUAL = -2
 _EVERY_DIGIT = -24
 """Finest powers of ten that are kept."""
@@ -46,7 +48,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     gateway.add_argument(
         "--folder", type=Path, help="where the stores are written (default: the temporary folder)"
     )
-    node = kinds.add_parser("node", help="wear of the flash and power cuts, on MicroPython")
+    node = kinds.add_parser("node", help="memory, times, wear and power cuts, on MicroPython")
+    node.add_argument(
+        "--days", type=count, default=7, metavar="N", help="days to simulate for memory (7)"
+    )
+    node.add_argument(
+        "--scenario",
+        action="append",
+        choices=SCENARIOS,
+        help="what the simulated node measures; again for more (default: bicycle)",
+    )
     for kind in (wire, gateway, node):
         kind.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -59,7 +70,11 @@ def run(options: argparse.Namespace) -> int:
         found = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
         lines = _rows(found)
     else:
-        found = measure_firmware(find_micropython32())
+        micropython = find_micropython32()
+        found = measure_firmware(micropython)
+        found |= measure_memory(
+            micropython, options.days * _DAY_S, options.scenario or SCENARIOS[:1]
+        )
         lines = _rows(found)
     sys.stdout.write((json.dumps(found) if options.json else "\n".join(lines)) + "\n")
     return 0

@@ -20,6 +20,7 @@ _FIRST_EUI = 0x0212_4B00_0000_0001
 _REPORT_MS = 500
 _BATCH_MS = 2000
 _BATCH_READINGS = 60
+_OWN = "health"
 _JOURNAL_BYTES = 1 << 20
 
 
@@ -51,6 +52,8 @@ class NodePlan:
     settings: Mapping[str, Any]
     key: bytes
     recording: Recording | None = None
+    own: Sequence[Mapping[str, Any]] = ()
+    """The channels in which the node tells of itself."""
 
     @property
     def eui(self) -> str:
@@ -62,7 +65,7 @@ class NodePlan:
         """The channels, for the ledger."""
         return [
             Channel(one["number"], one["name"], one["unit"], one["exponent"], one["time_exponent"])
-            for one in self.settings["channels"]
+            for one in (*self.settings["channels"], *self.own)
         ]
 
     @property
@@ -74,7 +77,8 @@ class NodePlan:
 
 def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
     """Plan `count` nodes, the named scenarios in turn, from the tables in `folder`."""
-    tables = {scene.name: _table(folder / f"{scene.name}.json") for scene in NAMED}
+    names = [*(scene.name for scene in NAMED), _OWN]
+    tables = {name: _table(folder / f"{name}.json") for name in names}
     plans = []
     for index in range(count):
         scene, turn = NAMED[index % len(NAMED)], index // len(NAMED) + 1
@@ -82,8 +86,11 @@ def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
         table = tables[scene.name]
         sensor = dict(table["sensor"], speed=scene.speed, start_hour=scene.start_hour)
         more = {"scenario": scene.name, "channels": table["channels"], "sensor": sensor}
+        settings = node_settings(index, more)
         plans.append(
-            NodePlan(label, scene.title, node_settings(index, more), secrets.token_bytes(16))
+            NodePlan(
+                label, scene.title, settings, secrets.token_bytes(16), own=tables[_OWN]["channels"]
+            )
         )
     return plans
 
