@@ -1,7 +1,7 @@
 """What sessions hand over -> what the store keeps; nothing undecodable passes as a batch."""
 
 from lilong_gateway.keys import key_id
-from lilong_gateway.store.records import Arrival, Description, Slot, Unreadable
+from lilong_gateway.store.records import Arrival, Description, Missing, Slot, Unreadable
 from lilong_protocol.blocks import decode_block
 from lilong_protocol.descriptor import decode_descriptor
 from lilong_protocol.errors import DecodeError
@@ -12,9 +12,11 @@ _VERSION_LIMIT = (1 << 63) - 1
 """The largest integer of SQLite."""
 
 
-def examine(event: BatchReceived, received_ms: int | None) -> Arrival | Unreadable:
+def examine(event: BatchReceived, received_ms: int | None) -> Arrival | Unreadable | Missing:
     """Decode a batch to see that it can be; one that cannot is kept raw, for a person."""
     slot = Slot(event.eui, event.epoch, event.stream, event.seq)
+    if not event.item:
+        return Missing(slot, received_ms)
     try:
         block = decode_block(event.item)
     except DecodeError as error:

@@ -13,7 +13,7 @@ from lilong_gateway.examine import describe, examine
 from lilong_gateway.grounds import OLD_KEY, REVOKED, UNKNOWN, Grounds
 from lilong_gateway.links import Link
 from lilong_gateway.logs import pairs
-from lilong_gateway.store.records import Advance, Arrival, Entry, Slot
+from lilong_gateway.store.records import Advance, Arrival, Entry, Missing, Unreadable
 from lilong_gateway.surroundings import Surroundings
 from lilong_protocol import events
 from lilong_protocol.errors import DecodeError
@@ -215,15 +215,18 @@ class Station:
 
     def _take_batch(self, event: events.BatchReceived) -> None:
         entry = examine(event, self._around.clock.wall_ms())
-        readings = entry.readings if isinstance(entry, Arrival) else 0
-        stored = partial(self._stored, self._session, entry.slot, readings)
+        stored = partial(self._stored, self._session, entry)
         if not self._around.ingest.offer(entry, stored):
             self._session.dropped(event.epoch, event.stream, event.seq)
 
-    def _stored(self, session: GatewaySession, slot: Slot, readings: int) -> None:
+    def _stored(self, session: GatewaySession, entry: Arrival | Unreadable | Missing) -> None:
+        slot = entry.slot
         node = self._around.roster.node(slot.eui)
-        node.batches += 1
-        node.readings += readings
+        if isinstance(entry, Missing):
+            node.missing += 1
+        else:
+            node.batches += 1
+            node.readings += entry.readings if isinstance(entry, Arrival) else 0
         node.heard_ms = self._now_ms()
         if session.eui == slot.eui:
             session.stored(slot.epoch, slot.stream, slot.seq)

@@ -10,7 +10,7 @@ from lilong_gateway.backoff import Backoff
 from lilong_gateway.errors import StoreFullError
 from lilong_gateway.examine import examine
 from lilong_gateway.ingest import Ingest
-from lilong_gateway.store.records import Arrival, Committed, Entry, Slot, Unreadable
+from lilong_gateway.store.records import Arrival, Committed, Entry, Missing, Slot, Unreadable
 from lilong_gateway.store.store import Store
 from lilong_protocol.blocks import encode_series
 from lilong_protocol.events import BatchReceived
@@ -19,7 +19,7 @@ EUI = bytes(8)
 ITEM = encode_series(0, [1, 2, 3], [4, 5, 6])
 
 
-def batch(seq: int, item: bytes = ITEM) -> Arrival | Unreadable:
+def batch(seq: int, item: bytes = ITEM) -> Arrival | Unreadable | Missing:
     return examine(BatchReceived(EUI, 7, 2, seq, item), received_ms=1)
 
 
@@ -46,6 +46,10 @@ def test_an_undecodable_item_is_kept_with_its_reason() -> None:
     assert isinstance(found, Unreadable)
     assert found.item == b"\xff\xff"
     assert found.reason
+
+
+def test_a_number_without_an_item_is_a_batch_that_the_node_gave_up() -> None:
+    assert batch(7, b"") == Missing(Slot(EUI, 7, 2, 7), 1)
 
 
 def test_an_uptime_that_no_database_holds_is_no_batch() -> None:

@@ -26,6 +26,7 @@ from lilong_gateway.store.records import (
     Description,
     Entry,
     Heard,
+    Missing,
     Report,
     Slot,
     Told,
@@ -114,6 +115,23 @@ def test_an_undecodable_batch_is_kept_apart_and_does_not_block_the_stream(
     assert (done.stored, done.quarantined) == (1, 1)
     assert next_of(database) == 2
     assert reader.summary(database).quarantined == 1
+
+
+def test_a_number_without_a_batch_is_passed_and_leaves_nothing_to_look_at(
+    database: Database,
+) -> None:
+    writer.commit(database, [batch(0), Missing(Slot(EUI, EPOCH, 2, 1), 1), batch(2)])
+    assert next_of(database) == 3
+    assert reader.summary(database).quarantined == 0
+    done = writer.commit(database, [Missing(Slot(EUI, EPOCH, 2, 1), 1)])
+    assert done.duplicates == 1
+
+
+def test_a_number_without_a_batch_beyond_a_gap_is_still_passed_later(database: Database) -> None:
+    writer.commit(database, [Missing(Slot(EUI, EPOCH, 2, 1), 1)])
+    assert next_of(database) == 0
+    writer.commit(database, [batch(0)])
+    assert next_of(database) == 2
 
 
 def test_a_known_boot_is_restamped_at_ingest_and_never_changed(database: Database) -> None:

@@ -40,6 +40,14 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A batch that the node gave up, or can no longer read: only its number came."""
+
+    slot: Slot
+    received_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """A node's present boot, and its channels; descriptor None means the one of this hash.
 
@@ -94,7 +102,7 @@ class Attempt:
     noted_ms: int | None
 
 
-Entry = Arrival | Unreadable | Description | Advance | Report | Attempt
+Entry = Arrival | Unreadable | Missing | Description | Advance | Report | Attempt
 
 
 @dataclass(frozen=True, slots=True)

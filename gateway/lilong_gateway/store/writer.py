@@ -12,6 +12,7 @@ from lilong_gateway.store.records import (
     Committed,
     Description,
     Entry,
+    Missing,
     Report,
     Slot,
     Unreadable,
@@ -67,6 +68,8 @@ class _Transaction:
                 self._take_arrival(entry)
             case Unreadable():
                 self._take_unreadable(entry)
+            case Missing():
+                self._take_missing(entry)
             case Description():
                 self._take_description(entry)
             case Advance():
@@ -142,11 +145,26 @@ class _Transaction:
             self._duplicates += 1
             return
         self._quarantined += 1
+        self._quarantine(node, slot, entry.reason, entry.received_ms, entry.item)
+
+    def _quarantine(
+        self, node: _Node, slot: Slot, reason: str, received_ms: int | None, item: bytes
+    ) -> None:
         self._connection.execute(
             "INSERT INTO quarantine (node, epoch, stream, seq, reason, received_ms, item)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (node.number, *slot[1:], entry.reason, entry.received_ms, entry.item),
+            (node.number, *slot[1:], reason, received_ms, item),
         )
+
+    def _take_missing(self, entry: Missing) -> None:
+        """Pass the number; beyond a gap only a row can tell later that it was passed."""
+        slot = entry.slot
+        node = self._node(slot.eui)
+        stream = self._stream(node, slot.epoch, slot.stream)
+        if not stream.take(slot.seq):
+            self._duplicates += 1
+        elif stream.next <= slot.seq:
+            self._quarantine(node, slot, "given up by the node", entry.received_ms, b"")
 
     def _take_description(self, entry: Description) -> None:
         node = self._node(entry.eui)
