@@ -55,6 +55,15 @@ def test_all_that_came_as_sampled_is_delivered():
     assert account.latencies_ms == [500, 500, 500]
 
 
+def test_what_a_node_tells_of_itself_counts_and_has_no_latency():
+    own = Channel(204, "level", "m", -3, -3)
+    lines = [line.replace("s 0 ", "s 204 ") for line in THREE[:-1]] + ["j 7 2 0 3 204"]
+    came = {(7, 2, 0): delivery(record(0, 10), record(1, 11), record(2, 12))}
+    account = settle(traced(*lines, "e"), [own], came)
+    assert fates(account) == (3, 0, 0, 0)
+    assert account.latencies_ms == []
+
+
 def test_a_batch_that_never_came_is_lost():
     account = settle(traced(*THREE), CHANNELS, {})
     assert fates(account) == (0, 3, 0, 0)

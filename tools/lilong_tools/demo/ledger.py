@@ -13,6 +13,8 @@ from lilong_tools.demo.trace import BatchKey, Sample, Trace
 
 EPOCH_2000_S = 946_684_800
 _UNSYNCHRONISED = "bounded"
+_OF_THE_NODE = 200
+"""First number of the channels in which a node tells of itself; those wait on purpose."""
 
 Reading = tuple[Decimal | None, str, Decimal]
 
@@ -143,7 +145,11 @@ class _Settlement:
             expected = [_expected(channel, sample, offset, blind) for sample in wanted]
             if _in_time_order(expected) == received:
                 break
-        self._count(list(zip(expected, wanted, strict=True)), received, delivery.received_ms)
+        fates = self._count(expected, received)
+        if channel.number < _OF_THE_NODE:
+            self._account.latencies_ms.extend(
+                delivery.received_ms - wanted[index].unix_ms for index in fates.delivered
+            )
         if blind or any(time is None for time, _, _ in expected):
             self._account.time_unknown += len(wanted)
 
@@ -154,17 +160,13 @@ class _Settlement:
             offsets.extend(self._trace.boots[wanted[0].boot].offsets)
         return offsets or [None]
 
-    def _count(
-        self, wanted: list[tuple[Reading, Sample]], received: list[Reading], received_ms: int
-    ) -> None:
-        fates = _fates([reading for reading, _ in wanted], received)
+    def _count(self, wanted: list[Reading], received: list[Reading]) -> "_Fates":
+        fates = _fates(wanted, received)
         self._account.delivered += len(fates.delivered)
         self._account.lost += fates.lost
         self._account.duplicated += fates.duplicated
         self._account.mismatched += fates.mismatched
-        self._account.latencies_ms.extend(
-            received_ms - wanted[index][1].unix_ms for index in fates.delivered
-        )
+        return fates
 
     def _unannounced(self, delivery: Delivery) -> None:
         """Place a batch that the node had no time to announce: it was killed just then."""
