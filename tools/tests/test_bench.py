@@ -59,8 +59,12 @@ def test_the_gateway_bench_stores_every_batch_it_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("micropython32")
-def test_a_batch_costs_a_node_s_flash_less_than_a_file_and_no_power_cut_does_harm() -> None:
-    found = bench("node")
+def test_a_node_keeps_within_its_memory_and_its_flash_and_no_power_cut_does_harm() -> None:
+    found = bench("node", "--days", "1")
+    assert 0 < found["heap_used_after_start"] <= 40 * 1024 < found["code_bytes"]
+    assert (found["failed_allocations"], found["simulated_s"]) == (0, 86400)
+    assert found["heap_growth_week"] < 1024
+    assert found["encode_ms"] > 0 < found["seal_ms"] < found["ota_verify_ms"]
     assert found["power_cuts_tried"] >= 1000
     assert found["power_cuts_failed"] == 0
     for state in ("journal", "journal_full"):
