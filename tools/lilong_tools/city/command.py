@@ -16,8 +16,6 @@ from lilong_tools.city.receiver import Receiver
 from lilong_tools.city.store import CityStore
 from lilong_tools.console import positive_seconds
 
-_SHOW_S = 10.0
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `lilong city`."""
