@@ -64,14 +64,16 @@ chaos: setup
 	@LILONG_SURVIVAL_S=$(SECONDS) LILONG_SURVIVAL_SEED=$(SEED) \
 		$(PYTHON) -m pytest -s tools/tests/test_survival.py -k whatever
 
-# Tests that need what is not to be had here are skipped, each with its reason.
+# Tests that need what is not to be had here are skipped, each with its reason. They wait more than
+# they compute, so twice as many run at a time as there are cores; make test ARGS="-n 0" has one.
+WORKERS = $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 test: setup
 	@echo "Looking for a 32-bit MicroPython and Mosquitto, which some tests run."
 	@for program in micropython32 mosquitto mosquitto_sub; do \
 		$(PYTHON) -m lilong_tools.runtime $$program >/dev/null || true; \
 	done
 	@echo "Running the tests."
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup
 	@echo "Checking style and layout (ruff)."
