@@ -3,7 +3,11 @@
 FirmwareError
 ├── SettingsError(key, problem)   a person must correct settings.json or key.bin
 ├── SensorError(name, problem)    this reading is missing; the next may succeed
-│   └── RowError                  this row of a recording is unusable; the next may be fine
+│   ├── RowError                  this row of a recording is unusable; the next may be fine
+│   ├── AbsentError               nobody answers: look at wires, address and supply
+│   ├── DamagedError              what it says is damaged: look at wires and pull-ups
+│   ├── NonsenseError             it says itself that its value is none, or it cannot be
+│   └── WarmingError              it needs more time after it was switched on
 ├── RefusedError(problem)         a gateway asks for what must not be; tell it why
 └── StorageError(problem)         flash refused; go on without it, and count
     └── JournalFullError          all that is held is more urgent than what came
@@ -34,6 +38,22 @@ class SensorError(FirmwareError):
 
 class RowError(SensorError):
     """A row of a recording is malformed."""
+
+
+class AbsentError(SensorError):
+    """A sensor does not answer."""
+
+
+class DamagedError(SensorError):
+    """What a sensor says has a wrong check sum or form."""
+
+
+class NonsenseError(SensorError):
+    """What a sensor measures is outside of what it can measure."""
+
+
+class WarmingError(SensorError):
+    """A sensor is not ready yet."""
 
 
 class RefusedError(FirmwareError):

@@ -1,0 +1,1 @@
+"""Real sensors: the buses they hang on, and what runs their drivers."""
