@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 TYPINGS := $(VENV)/typings/ready
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
-.PHONY: setup demo test fuzz chaos lint types format lock clean again
+.PHONY: setup demo test fuzz chaos lint types firmware docs format lock clean again
 
 setup: $(READY)
 
@@ -93,6 +93,17 @@ $(TYPINGS): firmware/typings.lock | setup
 		--target $(VENV)/typings
 	@touch $(TYPINGS)
 
+# Sizes by module: make firmware; the biggest first: make firmware ARGS=--biggest.
+BUNDLES := build/firmware
+firmware: setup
+	@echo "Compiling the firmware for the chips into $(BUNDLES)."
+	@$(VENV)/bin/lilong firmware build --out $(BUNDLES) --arch xtensawin --arch rv32imc $(ARGS)
+
+# The page that is made from the drivers' own words.
+docs: setup
+	@echo "Writing docs/drivers.md."
+	@$(VENV)/bin/lilong drivers --markdown >docs/drivers.md
+
 format: setup
 	@echo "Formatting (ruff)."
 	@$(VENV)/bin/ruff check --quiet --fix --select I .
@@ -106,5 +117,5 @@ lock:
 
 clean:
 	@echo "Removing $(VENV) and what the checks left; programs fetched once stay in the user's cache."
-	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) $(BUNDLES) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -path ./.git -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -20,26 +20,27 @@ from lilong_firmware.link import Link
 from lilong_firmware.probation import Probation
 from lilong_firmware.requests import LIMIT_MS, Requests
 from lilong_firmware.restart import Restart
-from lilong_firmware.sampler import Sampler
-from lilong_firmware.sensors.catalogue import build_sensor
 from lilong_firmware.settings import read_settings
 from lilong_firmware.sink import Inbox
+from lilong_firmware.source import open_source
 from lilong_firmware.status import Status
 from lilong_firmware.supervision import Supervisor
 from lilong_firmware.trace import Trace
 from lilong_firmware.transfer import Transfer
 from lilong_firmware.version import FIRMWARE
 from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
-from lilong_protocol.frame import BULK_STREAM, DATA_STREAM
+from lilong_protocol.frame import BULK_STREAM
 from lilong_protocol.greeting import Greeting
 from lilong_protocol.node_session import NodeSession
 from lilong_protocol.portable import TYPE_CHECKING
 from lilong_protocol.request import APPLY, OFFER, STATUS, WRITE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
     from lilong_firmware.board import Board
     from lilong_firmware.clock import Clock
-    from lilong_firmware.collection import Source
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Duty
     from lilong_protocol.events import Event
@@ -130,6 +131,7 @@ class _Node:
         self._requests = self._build_requests()
         self._link = self._build_link()
         self._checkup = self._build_checkup()
+        self._devices: Callable[[Duty], Coroutine[Any, Any, None]] | None = None
         self._collection = self._build_collection()
 
     def _build_session(self, keys: "NodeKeys") -> NodeSession:
@@ -196,16 +198,8 @@ class _Node:
 
     def _build_source(self, sampling: "Sampling") -> Collection:
         log = self._board.log
-        setting = sampling.sensor
-        source: "Source"
-        if setting.replay is not None:
-            from lilong_firmware.sensors.replay import Replay  # noqa: PLC0415 - as in catalogue
-
-            mark = self._journal.mark(DATA_STREAM)
-            source = Replay(setting.replay, sampling.channels, mark, log)
-        else:
-            sensor = build_sensor(setting.kind, sampling.seed, setting.speed, setting.start_hour)
-            source = Sampler(sensor, sampling.channels, self._clock, self._boot_id, log)
+        source = open_source(sampling, self._clock, self._boot_id, self._journal, log)
+        self._devices = getattr(source, "run", None)
         shelf = Shelf(self._journal, self._trace, self._wake, log)
         batcher = Batcher(shelf.put, sampling.batch_readings, sampling.batch_ms, source.mark)
         collection = Collection(source, batcher, self._journal, self._trace, self._clock)
@@ -222,6 +216,8 @@ class _Node:
         supervisor.start("probation", _LIMIT_MS, self._probation.run)
         if self._collection is not None:
             supervisor.start("collect", _LIMIT_MS, self._collection.run)
+        if self._devices is not None:
+            supervisor.start("devices", _LIMIT_MS, self._devices)
         health = None if self._checkup is None else self._checkup.collection
         if health is not None:
             supervisor.start("health", _LIMIT_MS, health.run)

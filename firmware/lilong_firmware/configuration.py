@@ -177,8 +177,9 @@ def check(path: str, eui: bytes) -> None:
         raise SettingsError("eui", "is another node's")
     if not settings.running.version:
         raise SettingsError("version", "is missing; give a whole number from 1")
-    if settings.sampling is not None and settings.sampling.sensor.replay is None:
-        build_sensor(settings.sampling.sensor.kind, settings.sampling.seed)
+    sampling = settings.sampling
+    if sampling is not None and sampling.sensor.replay is None and sampling.setup is None:
+        build_sensor(sampling.sensor.kind, sampling.seed)
 
 
 def _digest(path: str) -> bytes:

@@ -18,9 +18,13 @@ class Fields:
         self._read: list[str] = []
         self._children: list[Fields] = []
 
-    def name(self, key: str) -> str:
-        """Return the key as errors name it."""
-        return self._path + "." + key if self._path else key
+    def name(self, key: str = "") -> str:
+        """Return the key as errors name it; without one the object itself."""
+        return self._path + "." + key if self._path and key else self._path or key
+
+    def named(self) -> "list[tuple[str, Fields]]":
+        """Return the objects in this one by their names, in the order of those."""
+        return [(key, self.object(key)) for key in sorted(self._values)]
 
     def has(self, key: str) -> bool:
         """Whether the key is given and not null."""
@@ -67,8 +71,13 @@ class Fields:
         return value
 
     def object(self, key: str) -> "Fields":
-        """Return an object, empty when it is not given."""
-        return self.child(self._given(key, {}), self.name(key))
+        """Return an object, empty when it is not given; the same one each time."""
+        values = self._given(key, {})
+        path = self.name(key)
+        for child in self._children:
+            if child.name() == path:
+                return child
+        return self.child(values, path)
 
     def child(self, values: "Any", path: str) -> "Fields":
         """Return an object that lies in this one."""

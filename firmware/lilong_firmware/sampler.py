@@ -1,8 +1,7 @@
 """Which channel is read when."""
 
-from lilong_firmware.clock import in_unit
 from lilong_firmware.errors import SensorError
-from lilong_firmware.row import Row
+from lilong_firmware.row import by_unit
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -10,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from lilong_firmware.clock import Clock
+    from lilong_firmware.row import Row
     from lilong_firmware.sensors import Sensor
 
     class Timing(Protocol):
@@ -110,19 +110,13 @@ class Sampler:
         time_ms: "int | None",
     ) -> "list[Row]":
         """Return a row for each unit of time among the channels that are due."""
-        groups: dict[int, list[tuple[int, int]]] = {}
+        known = []
         for reading in readings:
-            exponent = self._time_exponents.get(reading[0])
-            if exponent is None:
+            if reading[0] not in self._time_exponents:
                 self.counters["unknown"] += 1
             elif reading[0] in due:
-                groups.setdefault(exponent, []).append(reading)
-        boot = self._boot_id if time_ms is None else None
-        rows = []
-        for exponent in sorted(groups):
-            time = uptime_ms if time_ms is None else in_unit(time_ms, exponent)
-            rows.append(Row(uptime_ms, boot, time, groups[exponent]))
-        return rows
+                known.append(reading)
+        return by_unit(known, self._time_exponents, uptime_ms, time_ms, self._boot_id)
 
 
 def _periods(channels: "Sequence[Timing]", uptime_ms: int) -> "list[_Period]":

@@ -13,8 +13,13 @@ from lilong_protocol.portable import TYPE_CHECKING, const
 if TYPE_CHECKING:
     from typing import Any
 
+    from lilong_firmware.devices.setup import Setup
+
 HIGHEST_CHANNEL = 199
 """Those above are the node's own, see lilong_firmware.health."""
+
+DEVICES = "devices"
+"""The kind of sensor that stands for all real ones."""
 
 _EUI_BYTES = const(8)
 FILE_LIMIT = 16384
@@ -26,25 +31,40 @@ _SHORTEST_WATCHDOG_MS = const(5000)
 # Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
 _TX_PIN = const(5)
 _RX_PIN = const(4)
+_INNER = ("rules", "outputs")
+"""Sources that are no devices."""
 
 
 class ChannelSetting:
-    """A channel as the descriptor tells it, and how often it is read."""
+    """A channel as the descriptor tells it, and how often it is read.
 
-    def __init__(self, fields: Fields, report_ms: int) -> None:
+    `source` names what feeds it, where that is not the one sensor: a quantity of a device.
+    """
+
+    def __init__(self, fields: Fields, report_ms: int, setup: "Setup | None") -> None:
         self.number = fields.number("number", 0, HIGHEST_CHANNEL)
-        self.exponent = fields.number("exponent", -24, 18, 0)
+        self.source = fields.text("source", 66, "")
+        given = None if setup is None else setup.quantity(self.source)
+        exponent, unit = (0, "") if given is None else (given.exponent, given.unit)
+        self.exponent = fields.number("exponent", -24, 18, exponent)
         self.time_exponent = fields.number("time_exponent", -3, 0, -3)
         self.interval_ms = fields.number("interval_ms", 10, _DAY_MS, report_ms)
         self.described = Channel(
             self.number,
             fields.text("name", 32),
-            fields.text("unit", 32, ""),
+            fields.text("unit", 32, unit),
             self.exponent,
             self.time_exponent,
             fields.number("privacy", 0, 3),
             fields.text("quantity", 64, ""),
         )
+        if given is not None and self.described.unit != unit:
+            problem = "must be " + repr(unit) + ", as " + self.source + " is; or leave it out"
+            raise SettingsError(fields.name("unit"), problem)
+        inner = self.source.partition(".")[0] in _INNER
+        if given is None and not inner and (setup is not None or self.source):
+            problem = "names no quantity of a device, no rule and no output"
+            raise SettingsError(fields.name("source"), problem)
 
 
 class ReplaySetting:
@@ -86,11 +106,15 @@ class Sampling:
         self.batch_ms = fields.number("batch_ms", 10, _DAY_MS, 60000)
         self.seed = fields.number("seed", 0, (1 << 32) - 1, 1)
         self.version = fields.number("descriptor_version", 0, (1 << 31) - 1, 1)
+        self.setup = _read_setup(fields)
         self.channels = []
         for index, channel in enumerate(fields.list("channels")):
             path = "channels[" + str(index) + "]"
-            self.channels.append(ChannelSetting(fields.child(channel, path), report_ms))
+            child = fields.child(channel, path)
+            self.channels.append(ChannelSetting(child, report_ms, self.setup))
         _check_descriptor(self.version, self.channels)
+        if self.setup is not None:
+            self.setup.check([channel.source for channel in self.channels])
         self.sensor = SensorSetting(fields.object("sensor"), self.channels)
 
 
@@ -158,6 +182,15 @@ class Settings:
             self.unread = fields.unread()
         except SettingsError as problem:
             self.problem = problem
+
+
+def _read_setup(fields: Fields) -> "Setup | None":
+    """Return buses and devices, None where the sensor is another one."""
+    if fields.object("sensor").text("kind", 32, "") != DEVICES:
+        return None
+    from lilong_firmware.devices.setup import Setup  # noqa: PLC0415 - its code is needed here alone
+
+    return Setup(fields, fields.object("uart").number("id", 0, 9, 1))
 
 
 def read_settings(path: str, board_eui: bytes) -> Settings:

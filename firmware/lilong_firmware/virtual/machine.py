@@ -27,18 +27,28 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _RESET_EXIT = 75
+_SLEEP_EXIT = 76
 _CONFIGURATION_EXIT = 2
 _IOCTL_FILENO = 10
 _ITIMER_REAL = 0
 _UARTS = 3
 _PINS = 49
+_CHIPS = "chips.json"
 _RTC_FILE = "rtc.bin"
+_SLEEP_FILE = "deepsleep"
 _RTC_BYTES = 2048
 
 
 def reset() -> None:
     """End the process; whoever started it takes exit code 75 for a reset."""
     sys.exit(_RESET_EXIT)
+
+
+def deepsleep(timeout_ms: int) -> None:
+    """End the process: exit code 76, and in the file deepsleep after how long to start it again."""
+    with open(_SLEEP_FILE, "w") as file:
+        file.write(str(timeout_ms))
+    sys.exit(_SLEEP_EXIT)
 
 
 def stop() -> None:
@@ -83,26 +93,28 @@ class RTC:
             return b""
 
 
-class Pin:
-    """A pin by its number; ValueError for one that an ESP32 does not have."""
-
-    def __init__(self, number: int) -> None:
-        if number >= _PINS:
-            raise ValueError("invalid pin")
+def time_pulse_us(pin: "object", level: int, timeout_us: int = 1000000) -> int:
+    """Return how long a pulse of what hangs on this pin is."""
+    return __getattr__("pulse_us")(pin, level, timeout_us)
 
 
-class ADC:
-    """An analogue pin with the voltage that the environment gives."""
+def __getattr__(name: str) -> "object":
+    """Return Pin, ADC, I2C, Counter and what else only a node with wires needs: it costs heap."""
+    import peripherals  # noqa: PLC0415 - see above
 
-    def __init__(self, pin: Pin) -> None:
-        self.pin = pin
-
-    def read_uv(self) -> int:
-        """Return microvolts."""
-        return int(os.getenv("VNODE_SUPPLY_UV") or 0)
+    return getattr(peripherals, name)
 
 
-class UART(io.IOBase):
+def UART(number: int, **options: int) -> "object":  # noqa: N802 - a class elsewhere
+    """Return the UART of that number: of what hangs on it in chips.json, else the gateway's."""
+    if _CHIPS in os.listdir():
+        found = __getattr__("chip_uart")(number, options)
+        if found is not None:
+            return found
+    return Line(number, **options)
+
+
+class Line(io.IOBase):
     """A file descriptor with the reads and writes of machine.UART: they never wait.
 
     read returns None when there is nothing; write returns how many bytes were taken, or None

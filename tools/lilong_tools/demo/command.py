@@ -12,7 +12,7 @@ from pathlib import Path
 from lilong_tools.city.address import Address, parse_address
 from lilong_tools.console import FAILED, count, positive_factor, positive_seconds
 from lilong_tools.demo.fleet import heap_bytes
-from lilong_tools.demo.plan import NAMED, NodePlan, playing_s, scenario_nodes
+from lilong_tools.demo.plan import NAMED, NodePlan, driver_nodes, playing_s, scenario_nodes
 from lilong_tools.demo.replay import replay_nodes
 from lilong_tools.demo.report import Report
 from lilong_tools.demo.screen import Screen
@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--nodes", type=count, metavar="N", help="virtual nodes in all (default: one per scenario)"
     )
     add("--seconds", type=positive_seconds, metavar="S", help="end after S seconds")
+    add("--drivers", action="store_true", help="a node for each driver, with a simulated chip")
     add("--replay", nargs="+", type=Path, metavar="FILE", help="play these CSV files, a node each")
     add(
         "--speed",
@@ -93,6 +94,11 @@ def _recordings(options: argparse.Namespace) -> list[Recording]:
         raise ToolError(
             "--nodes and --replay exclude each other", "a recording is a node by itself"
         )
+    if options.drivers and (options.nodes or recordings):
+        raise ToolError(
+            "--drivers is neither with --nodes nor with --replay",
+            "each driver is a node by itself",
+        )
     if options.speed and not recordings:
         raise ToolError("--speed is for --replay", "name a recording, or leave it away")
     known = [name for one in recordings for c in one.columns for name in (c.header, c.name)]
@@ -121,7 +127,10 @@ def _broker(text: str | None) -> Address | None:
 def _plans(options: argparse.Namespace, recordings: Sequence[Recording]) -> list[NodePlan]:
     if recordings:
         return replay_nodes(recordings, options.speed)
-    tables = installed_firmware().program.parent / "lilong_firmware" / "scenarios"
+    package = installed_firmware().program.parent / "lilong_firmware"
+    if options.drivers:
+        return driver_nodes(package / "virtual" / "benches")
+    tables = package / "scenarios"
     return scenario_nodes(tables, options.nodes or len(NAMED))
 
 

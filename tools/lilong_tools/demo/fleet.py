@@ -1,6 +1,7 @@
 """The virtual nodes, kept running."""
 
 import asyncio
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from lilong_tools.demo.replay import FILE
 from lilong_tools.errors import NodeFailedError
 from lilong_tools.vnode import VirtualNode, make_folder
 
+_CHIPS = "chips.json"
 _PAUSE_S = 0.2
 _ANSWER_S = 20.0
 _WORD = "import sys; print(8 if sys.maxsize >> 31 else 4)"
@@ -36,6 +38,8 @@ class KeptNode:
         make_folder(folder, plan.settings, plan.key)
         if plan.recording is not None:
             (folder / FILE).symlink_to(plan.recording.path.resolve())
+        if plan.chips is not None:
+            (folder / _CHIPS).write_text(json.dumps(plan.chips), "utf-8")
         self.plan = plan
         self.folder = folder
         self.restarts = 0

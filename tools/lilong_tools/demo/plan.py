@@ -55,6 +55,9 @@ class NodePlan:
     own: Sequence[Mapping[str, Any]] = ()
     """The channels in which the node tells of itself."""
 
+    chips: Mapping[str, Any] | None = None
+    """What hangs on its buses, for chips.json."""
+
     @property
     def eui(self) -> str:
         """EUI-64 as 16 hexadecimal digits."""
@@ -90,6 +93,26 @@ def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
         plans.append(
             NodePlan(
                 label, scene.title, settings, secrets.token_bytes(16), own=tables[_OWN]["channels"]
+            )
+        )
+    return plans
+
+
+def driver_nodes(folder: Path) -> list[NodePlan]:
+    """Plan a node for each driver, with its simulated chip, from the benches in `folder`."""
+    own = _table(folder.parents[1] / "scenarios" / f"{_OWN}.json")["channels"]
+    plans = []
+    for index, path in enumerate(sorted(folder.glob("*.json"))):
+        bench = _table(path)
+        settings = node_settings(index, bench["settings"])
+        plans.append(
+            NodePlan(
+                path.stem,
+                bench["title"],
+                settings,
+                secrets.token_bytes(16),
+                own=own,
+                chips=bench["chips"],
             )
         )
     return plans

@@ -10,6 +10,9 @@ from lilong_tools.errors import UpdateError
 _ROOTS = ("lilong_firmware.start",)
 """What the program on the device (firmware/main.py) imports."""
 
+_BY_NAME = "lilong_firmware.drivers"
+"""The package whose modules are imported by the names that settings give."""
+
 _PACKAGE = "__init__.py"
 
 _OF_CPYTHON = frozenset({"cryptography"})
@@ -28,7 +31,7 @@ class SourceTree:
         UpdateError when one is missing or is not Python.
         """
         found: dict[str, Path] = {}
-        waiting = list(_ROOTS)
+        waiting = [*_ROOTS, *self._by_name()]
         while waiting:
             name = waiting.pop()
             if name in found:
@@ -42,6 +45,11 @@ class SourceTree:
                 waiting += [own for own, certain in names if self._is_module(own, certain)]
                 waiting += [name.rpartition(".")[0]] if "." in name else []
         return dict(sorted(found.items()))
+
+    def _by_name(self) -> list[str]:
+        home = self._file(_BY_NAME)
+        files = [] if home is None else home.parent.glob("[a-z]*.py")
+        return [f"{_BY_NAME}.{file.stem}" for file in files]
 
     def _is_module(self, name: str, certain: bool) -> bool:  # noqa: FBT001
         """Whether it is a module of ours, there or not; what comes from a package is one.
