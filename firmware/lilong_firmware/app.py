@@ -18,6 +18,7 @@ from lilong_firmware.journal import Journal
 from lilong_firmware.keys import read_keys
 from lilong_firmware.link import Link
 from lilong_firmware.probation import Probation
+from lilong_firmware.protection import Protection
 from lilong_firmware.requests import LIMIT_MS, Requests
 from lilong_firmware.restart import Restart
 from lilong_firmware.settings import read_settings
@@ -29,7 +30,7 @@ from lilong_firmware.trace import Trace
 from lilong_firmware.transfer import Transfer
 from lilong_firmware.version import FIRMWARE
 from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
-from lilong_protocol.frame import BULK_STREAM
+from lilong_protocol.frame import ALARM_STREAM, BULK_STREAM
 from lilong_protocol.greeting import Greeting
 from lilong_protocol.node_session import NodeSession
 from lilong_protocol.portable import TYPE_CHECKING
@@ -114,6 +115,7 @@ class _Node:
         self._watchdog = board.watchdog(running.watchdog_ms)
         self._supervisor = Supervisor(clock, self._watchdog, notes, board.reset, board.log)
         board.measure_supply(running)
+        self._protection = Protection(self._settings.sampling, board)
         self._cause = notes.explain(board.reset_cause())
         if self._cause == CLOCK_WRONG:
             # Two gateways that do not agree must not make the node start again and again.
@@ -202,9 +204,14 @@ class _Node:
         self._devices = getattr(source, "run", None)
         shelf = Shelf(self._journal, self._trace, self._wake, log)
         batcher = Batcher(shelf.put, sampling.batch_readings, sampling.batch_ms, source.mark)
-        collection = Collection(source, batcher, self._journal, self._trace, self._clock)
+        alarms = Shelf(self._journal, self._trace, self._wake, log, ALARM_STREAM)
+        parts = (self._journal, self._trace, self._clock)
+        listen = self._protection.arm(sampling, shelf, alarms, *parts, self._boot_id)
+        collection = Collection(source, batcher, *parts, listen)
         if self._checkup is not None:
             self._checkup.health.watch(collection, shelf)
+            for states in self._protection.collections:
+                self._checkup.health.watch(states, alarms)
         return collection
 
     async def run(self) -> None:
@@ -221,12 +228,13 @@ class _Node:
         health = None if self._checkup is None else self._checkup.collection
         if health is not None:
             supervisor.start("health", _LIMIT_MS, health.run)
+        self._protection.start(supervisor)
         if settings.running.trace:
             supervisor.start("measure", _LIMIT_MS, self._measure)
         ending = Ending(
             settings,
             self._collection,
-            health,
+            self._protection.collections + ([] if health is None else [health]),
             self._session,
             self._journal,
             supervisor,
@@ -235,6 +243,7 @@ class _Node:
         if ending.possible:
             supervisor.start("end", _LIMIT_MS, ending.run)
         await supervisor.run()
+        self._protection.stop()
         if supervisor.restart_cause is not None:
             self._start_again(supervisor.restart_cause)
         self._journal.settle()

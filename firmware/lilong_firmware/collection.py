@@ -90,12 +90,14 @@ class Collection:
         journal: "Journal",
         trace: "Trace",
         clock: "Clock",
+        listen: "Callable[[int, int | None, int], None] | None" = None,
     ) -> None:
         self._source = source
         self._batcher = batcher
         self._journal = journal
         self._trace = trace
         self._clock = clock
+        self._listen = listen
         self._stopping = False
         self.ended = False
         """Whether everything that was read is in the journal and no more will come."""
@@ -127,9 +129,19 @@ class Collection:
         if self._source.patient and self._journal.crowded:
             self._batcher.expire(now_ms)
             return _CROWDED_MS
-        for row in self._source.rows(now_ms):
+        rows = self._source.rows(now_ms)
+        self._show(rows)
+        for row in rows:
             self._trace.sampled(row)
             self._batcher.add(row)
         self._batcher.expire(now_ms)
         wait_ms = min(self._source.wait_ms(now_ms), self._batcher.wait_ms(now_ms))
         return min(_LONGEST_MS, wait_ms)
+
+    def _show(self, rows: "list[Row]") -> None:
+        """Let rules see what was read, before flash takes its time."""
+        if self._listen is None:
+            return
+        for row in rows:
+            for channel, value in row.readings:
+                self._listen(channel, value, row.uptime_ms)

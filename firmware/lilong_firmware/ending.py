@@ -26,7 +26,7 @@ class Ending:
         self,
         settings: "Settings",
         recording: "Collection | None",
-        health: "Collection | None",
+        others: "list[Collection]",
         session: "NodeSession",
         journal: "Journal",
         supervisor: "Supervisor",
@@ -35,7 +35,7 @@ class Ending:
     ) -> None:
         self._stop_file = settings.running.stop_file if may_stop else ""
         self._recording = recording
-        self._collections = [one for one in (recording, health) if one is not None]
+        self._collections = others + ([] if recording is None else [recording])
         self._session = session
         self._journal = journal
         self._supervisor = supervisor

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lilong_firmware.devices.setup import Setup
+    from lilong_firmware.rule_settings import RuleSettings
 
 HIGHEST_CHANNEL = 199
 """Those above are the node's own, see lilong_firmware.health."""
@@ -41,7 +42,7 @@ class ChannelSetting:
     `source` names what feeds it, where that is not the one sensor: a quantity of a device.
     """
 
-    def __init__(self, fields: Fields, report_ms: int, setup: "Setup | None") -> None:
+    def __init__(self, fields: Fields, report_ms: int, setup: "Setup | None" = None) -> None:
         self.number = fields.number("number", 0, HIGHEST_CHANNEL)
         self.source = fields.text("source", 66, "")
         given = None if setup is None else setup.quantity(self.source)
@@ -113,9 +114,12 @@ class Sampling:
             child = fields.child(channel, path)
             self.channels.append(ChannelSetting(child, report_ms, self.setup))
         _check_descriptor(self.version, self.channels)
+        self.measured = [c for c in self.channels if c.source.partition(".")[0] not in _INNER]
+        """Those that readings come from; the others tell of rules and outputs."""
+        self.rules = _read_rules(fields, self.channels, len(self.measured))
         if self.setup is not None:
             self.setup.check([channel.source for channel in self.channels])
-        self.sensor = SensorSetting(fields.object("sensor"), self.channels)
+        self.sensor = SensorSetting(fields.object("sensor"), self.measured)
 
 
 class Patience:
@@ -191,6 +195,17 @@ def _read_setup(fields: Fields) -> "Setup | None":
     from lilong_firmware.devices.setup import Setup  # noqa: PLC0415 - its code is needed here alone
 
     return Setup(fields, fields.object("uart").number("id", 0, 9, 1))
+
+
+def _read_rules(
+    fields: Fields, channels: "list[ChannelSetting]", measured: int
+) -> "RuleSettings | None":
+    """Return rules and outputs, None where there are none."""
+    if not (fields.has("rules") or fields.has("outputs") or measured < len(channels)):
+        return None
+    from lilong_firmware.rule_settings import RuleSettings  # noqa: PLC0415 - as above
+
+    return RuleSettings(fields, channels)
 
 
 def read_settings(path: str, board_eui: bytes) -> Settings:

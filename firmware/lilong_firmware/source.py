@@ -27,13 +27,13 @@ def open_source(
     if setting.replay is not None:
         from lilong_firmware.sensors.replay import Replay  # noqa: PLC0415 - see above
 
-        return Replay(setting.replay, sampling.channels, journal.mark(DATA_STREAM), log)
+        return Replay(setting.replay, sampling.measured, journal.mark(DATA_STREAM), log)
     if sampling.setup is not None:
         from lilong_firmware.devices.instruments import Instruments  # noqa: PLC0415 - see above
 
-        return Instruments(sampling.setup, sampling.channels, clock, boot_id, log)
+        return Instruments(sampling.setup, sampling.measured, clock, boot_id, log)
     from lilong_firmware.sampler import Sampler  # noqa: PLC0415 - see above
     from lilong_firmware.sensors.catalogue import build_sensor  # noqa: PLC0415 - see above
 
     sensor = build_sensor(setting.kind, sampling.seed, setting.speed, setting.start_hour)
-    return Sampler(sensor, sampling.channels, clock, boot_id, log)
+    return Sampler(sensor, sampling.measured, clock, boot_id, log)

@@ -20,7 +20,7 @@ DRIVERS = SENSORS.parent / "drivers"
 WAITS = {
     *("app", "collection", "ending", "link", "supervision", "fields", "settings"),
     *("probation", "requests", "restart"),
-    *("instrument", "line"),
+    *("instrument", "line", "local_rules"),
 }
 KINDS = ["bicycle", "crowd", "elevator", "river", "vitals"]
 
