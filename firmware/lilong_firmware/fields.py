@@ -4,6 +4,7 @@ from lilong_firmware.errors import SettingsError
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -38,6 +39,15 @@ class Fields:
             problem = "must be a whole number " + str(low) + ".." + str(high)
             raise SettingsError(self.name(key), problem + ", not " + repr(value))
         return value
+
+    def choice(self, key: str, choices: "Sequence[Any]", default: "Any") -> int:
+        """Return the place of the value among `choices`, numbers or texts."""
+        value = self._given(key, default)
+        # True is 1 to Python.
+        if isinstance(value, bool) or value not in choices:
+            shown = ", ".join([repr(choice) for choice in choices])
+            raise SettingsError(self.name(key), "must be one of " + shown)
+        return choices.index(value)
 
     def real(self, key: str, low: float, high: float, default: float) -> float:
         """Return a number low..high."""

@@ -61,7 +61,13 @@ class Bench:
         ]
         self.now_ms = 0
         self.instrument = Instrument(
-            self.setting, driver, None, channels, self.rows.append, self._uptime_ms, self.log.append
+            self.setting,
+            driver,
+            None,
+            channels,
+            self.rows.append,
+            self._uptime_ms,
+            self.log.append,
         )
 
     def _uptime_ms(self):
@@ -168,6 +174,21 @@ class Watcher(Driver):
         self.events.clear()
         changed()
         await asyncio.sleep(60)
+
+
+async def test_a_driver_that_notices_without_end_is_slowed_down():
+    class Restless(Driver):
+        async def watch(self, changed):
+            while True:
+                changed()
+                await asyncio.sleep(0)
+
+    driver = Restless([1, 0])
+    bench = Bench(driver, interval_ms=3_600_000)
+    task = asyncio.create_task(bench.instrument.run())
+    await asyncio.sleep(0.3)
+    task.cancel()
+    assert of.MOST_NOTICED <= driver.asked <= of.MOST_NOTICED + 2
 
 
 async def test_what_a_driver_notices_is_measured_at_once_though_nothing_is_due():

@@ -43,7 +43,8 @@ def test_no_module_computes_with_floats_but_the_models_and_the_waits():
         path.stem
         for package in PACKAGES
         for path in package.rglob("*.py")
-        if not {SENSORS, VIRTUAL, DRIVERS} & set(path.parents) and has_floats(ast.parse(path.read_text()))
+        if not {SENSORS, VIRTUAL, DRIVERS} & set(path.parents)
+        and has_floats(ast.parse(path.read_text()))
     }
     assert found == WAITS
 

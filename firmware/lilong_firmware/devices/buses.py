@@ -54,4 +54,3 @@ class Buses:
         uart = open_uart(setting.number, setting.tx, setting.rx, options)
         direction = None if setting.direction < 0 else self._pins.output(setting.direction, 0)
         return Line(uart, options["baudrate"], direction)
-

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lilong_firmware.devices.setup import STATUS
+from lilong_firmware.devices.feed import feeds, next_slot
 from lilong_firmware.errors import (
     AbsentError,
     DamagedError,
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from lilong_firmware.devices.feed import Feed
     from lilong_firmware.devices.setup import DeviceSetting
     from lilong_firmware.drivers import Driver
     from lilong_firmware.settings import ChannelSetting
@@ -32,28 +33,15 @@ WARMING = 5
 BROKEN = 6
 """The driver itself failed; see the console."""
 
+MOST_NOTICED = 20
+"""So often in a minute a driver that notices is listened to at once, then twice a second."""
+
+_MINUTE_MS = const(60000)
+_SLOW_S = 0.5
 _WORDS = ("good", "absent", "damaged", "nonsense", "stuck", "warming up", "broken")
 _PATIENCE_S = const(30)
 _LONGEST_PAUSE_MS = const(60000)
 _SLICE_S = 1.0
-
-
-class Output:
-    """A channel that a quantity feeds; `shift` is by how many digits its scale is finer."""
-
-    def __init__(self, channel: "ChannelSetting", index: int, shift: int) -> None:
-        self.number = channel.number
-        self.interval_ms = channel.interval_ms
-        self.index = index
-        self.shift = shift
-        self.due_ms = 0
-
-    def scaled(self, value: int) -> int:
-        """Return the value in the channel's scale, rounded to the nearest."""
-        if self.shift >= 0:
-            return value * 10**self.shift
-        unit = 10**-self.shift
-        return (2 * value + unit) // (2 * unit)
 
 
 class Instrument:
@@ -81,10 +69,12 @@ class Instrument:
         self._uptime_ms = uptime_ms
         self._log = log
         self._gives = setting.driver.GIVES
-        self._outputs, self._status_outputs = _outputs(setting, channels)
+        self._feeds, self._status_feeds = feeds(setting, channels)
         stuck_s = setting.stuck_s
         self._stuck_ms = 1000 * (getattr(driver, "STUCK_S", 0) if stuck_s < 0 else stuck_s)
         self._changed = asyncio.Event()
+        self._noticed = 0
+        self._minute_ms = 0
         self._last: list[int | None] = []
         self._since_ms = 0
         self._failures = 0
@@ -103,45 +93,53 @@ class Instrument:
                 noticed = self._changed.is_set()
                 self._changed.clear()
                 await self._step(noticed)
+                await self._calm(noticed)
                 await self._wait(self._uptime_ms() + self._pause_ms())
         finally:
             if watching is not None:
                 watching.cancel()
 
+    async def _calm(self, noticed: bool) -> None:  # noqa: FBT001 - see _step
+        """Slow a driver down that notices more than anybody wants to know."""
+        now_ms = self._uptime_ms()
+        if now_ms - self._minute_ms >= _MINUTE_MS:
+            self._minute_ms, self._noticed = now_ms, 0
+        self._noticed += noticed
+        if self._noticed > MOST_NOTICED:
+            await asyncio.sleep(_SLOW_S)
+
     async def measure_once(self) -> "list[tuple[int, int]]":
         """Measure and return every reading, the status with it."""
         values = await self._values()
-        return self._readings(values, self._outputs) + [
-            (output.number, self.status) for output in self._status_outputs
+        return self._readings(values, self._feeds) + [
+            (feed.number, self.status) for feed in self._status_feeds
         ]
 
     async def _step(self, noticed: bool) -> None:  # noqa: FBT001 - everything is due then
         before = self.status
         values = await self._values()
         now_ms = self._uptime_ms()
-        due = [output for output in self._outputs if noticed or output.due_ms <= now_ms]
+        due = [feed for feed in self._feeds if noticed or feed.due_ms <= now_ms]
         told = [
-            output
-            for output in self._status_outputs
-            if self.status != before or output.due_ms <= now_ms
+            feed for feed in self._status_feeds if self.status != before or feed.due_ms <= now_ms
         ]
         readings = self._readings(values, due)
-        readings.extend([(output.number, self.status) for output in told])
-        for output in due + told:
-            output.due_ms = _next(output.due_ms, output.interval_ms, now_ms)
+        readings.extend([(feed.number, self.status) for feed in told])
+        for feed in due + told:
+            feed.due_ms = next_slot(feed.due_ms, feed.interval_ms, now_ms)
         if self.status != before:
             self._log(self._name + " is " + _WORDS[self.status])
         if readings:
             self._put(readings)
 
     def _readings(
-        self, values: "list[int | None]", outputs: "list[Output]"
+        self, values: "list[int | None]", wanted: "list[Feed]"
     ) -> "list[tuple[int, int]]":
         readings = []
-        for output in outputs:
-            value = values[output.index] if output.index < len(values) else None
+        for feed in wanted:
+            value = values[feed.index] if feed.index < len(values) else None
             if value is not None:
-                readings.append((output.number, output.scaled(value)))
+                readings.append((feed.number, feed.scaled(value)))
         return readings
 
     async def _values(self) -> "list[int | None]":
@@ -197,11 +195,11 @@ class Instrument:
 
     def _pause_ms(self) -> int:
         now_ms = self._uptime_ms()
-        outputs = self._outputs + self._status_outputs
-        due_ms = min([output.due_ms for output in outputs])
+        everything = self._feeds + self._status_feeds
+        due_ms = min([feed.due_ms for feed in everything])
         if self._failures < 2:
             return max(0, due_ms - now_ms)
-        shortest_ms = min([output.interval_ms for output in outputs])
+        shortest_ms = min([feed.interval_ms for feed in everything])
         pause_ms = min(_LONGEST_PAUSE_MS, shortest_ms << min(self._failures, 16))
         return max(shortest_ms, pause_ms)
 
@@ -242,29 +240,3 @@ def _status(error: SensorError) -> int:
         if isinstance(error, kind):
             return status
     return BROKEN
-
-
-def _next(due_ms: int, interval_ms: int, now_ms: int) -> int:
-    """Return the first slot after now; slots that were missed are not made up for."""
-    if due_ms > now_ms:
-        return due_ms
-    return due_ms + ((now_ms - due_ms) // interval_ms + 1) * interval_ms
-
-
-def _outputs(
-    setting: "DeviceSetting", channels: "list[ChannelSetting]"
-) -> "tuple[list[Output], list[Output]]":
-    """Return the channels that its values feed, and those that its status feeds."""
-    values, status = [], []
-    names = [given.name for given in setting.driver.GIVES]
-    for channel in channels:
-        device, _, quantity = channel.source.partition(".")
-        if device != setting.name:
-            continue
-        if quantity == STATUS:
-            status.append(Output(channel, 0, 0))
-        else:
-            index = names.index(quantity)
-            shift = setting.driver.GIVES[index].exponent - channel.exponent
-            values.append(Output(channel, index, shift))
-    return values, status

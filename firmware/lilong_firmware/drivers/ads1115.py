@@ -57,9 +57,10 @@ class Ads1115:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._address = options.number("address", 0x48, 0x4B, 0x48)
-        range_mv = _choice(options, "range_mv", _RANGES_MV, 4096)
-        rate = _choice(options, "rate", _RATES, 128)
-        self._settings = _SINGLE_SHOT | _RANGES_MV.index(range_mv) << 9 | _RATES.index(rate) << 5
+        gain = options.choice("range_mv", _RANGES_MV, 4096)
+        speed = options.choice("rate", _RATES, 128)
+        range_mv, rate = _RANGES_MV[gain], _RATES[speed]
+        self._settings = _SINGLE_SHOT | gain << 9 | speed << 5
         self._step = range_mv >> 8
         # The rate is 10 % wrong at most (section 5.5), and it wakes in 25 us (7.4.2.1).
         self._wait_s = 1.1 / rate + 0.0001
@@ -132,11 +133,3 @@ def _inputs(options: "Fields") -> "tuple[str, ...]":
             problem = "must hold, each once, some of " + ", ".join(INPUTS)
             raise SettingsError(options.name("inputs"), problem)
     return tuple(names)
-
-
-def _choice(options: "Fields", key: str, choices: "tuple[int, ...]", default: int) -> int:
-    value = options.number(key, min(choices), max(choices), default)
-    if value not in choices:
-        problem = "must be one of " + ", ".join([str(choice) for choice in choices])
-        raise SettingsError(options.name(key), problem)
-    return value

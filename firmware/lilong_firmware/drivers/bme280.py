@@ -18,7 +18,7 @@ import asyncio
 from struct import unpack
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError, SettingsError
+from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Bme280:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._address = options.number("address", 0x76, 0x77, 0x76)
-        t = _choice(options, "oversampling_t", (1, 2, 4, 8, 16), 1) + 1
-        p = _choice(options, "oversampling_p", (0, 1, 2, 4, 8, 16), 1)
-        h = _choice(options, "oversampling_h", (0, 1, 2, 4, 8, 16), 1)
+        t = options.choice("oversampling_t", (1, 2, 4, 8, 16), 1) + 1
+        p = options.choice("oversampling_p", (0, 1, 2, 4, 8, 16), 1)
+        h = options.choice("oversampling_h", (0, 1, 2, 4, 8, 16), 1)
         self._humidity = h
         self._control = t << 5 | p << 2
-        self._filter = _choice(options, "filter", (0, 2, 4, 8, 16), 0) << 2
+        self._filter = options.choice("filter", (0, 2, 4, 8, 16), 0) << 2
         self._wait_s = longest_us(1 << t - 1, 1 << p >> 1, 1 << h >> 1) / 1000000
         self._calibration: _Calibration | None = None
 
@@ -193,12 +193,3 @@ def _stranger(identity: int) -> "AbsentError | DamagedError":
     if identity in {0, 0xFF}:
         return DamagedError("bme280", "its lines stand still")
     return AbsentError("bme280", "another chip answers, id " + str(identity))
-
-
-def _choice(options: "Fields", key: str, choices: "tuple[int, ...]", default: int) -> int:
-    """Return the place of the option among its choices."""
-    value = options.number(key, choices[0], choices[-1], default)
-    if value not in choices:
-        problem = "must be one of " + ", ".join([str(choice) for choice in choices])
-        raise SettingsError(options.name(key), problem)
-    return choices.index(value)

@@ -16,7 +16,7 @@ Power: 73 uA always
 import asyncio
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.errors import SettingsError
+from lilong_firmware.drivers import PULLS
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lilong_firmware.fields import Fields
 
 _LOOK_S = 0.01
-_PULLS = ("up", "down", "")
 
 
 class Contact:
@@ -41,9 +40,7 @@ class Contact:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._number = options.number("pin", 0, 99)
-        self._pull = options.text("pull", 4, "up")
-        if self._pull not in _PULLS:
-            raise SettingsError(options.name("pull"), 'must be "up", "down" or ""')
+        self._pull = PULLS[options.choice("pull", PULLS, "up")]
         self._closed_level = (self._pull == "down") != options.flag("normally_closed")
         self._debounce_ms = options.number("debounce_ms", 0, 10000, 50)
         self._pin: Any = None

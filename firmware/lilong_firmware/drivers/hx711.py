@@ -52,10 +52,7 @@ class Hx711:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._numbers = options.number("dout", 0, 99), options.number("sck", 0, 99)
-        gain = options.number("gain", 32, 128, 128)
-        if gain not in {128, 64, 32}:
-            raise SettingsError(options.name("gain"), "must be 128, 64 or 32, not " + str(gain))
-        self._pulses = {128: 25, 32: 26, 64: 27}[gain]
+        self._pulses = 25 + options.choice("gain", (128, 32, 64), 128)
         self._samples = options.number("samples", 1, 15, 5)
         self._zero = options.number("zero", _LOWEST, _HIGHEST, 0)
         self._counts_per_kg = 0

@@ -82,8 +82,8 @@ class Lis3dh:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._address = options.number("address", 0x18, 0x19, 0x18)
-        scale = _choice(options, "range_g", (2, 4, 8, 16), 2)
-        rate = _choice(options, "rate", _RATES, 100)
+        scale = options.choice("range_g", (2, 4, 8, 16), 2)
+        rate = options.choice("rate", _RATES, 100)
         self._rate = _RATES[rate]
         self._step_mg = (1, 2, 4, 12)[scale]
         motion_mg = options.number("motion_mg", 0, 16000, 0)
@@ -288,12 +288,3 @@ def _stranger(identity: int) -> "AbsentError | DamagedError":
     if identity in {0, 0xFF}:
         return DamagedError("lis3dh", "its lines stand still")
     return AbsentError("lis3dh", "another chip answers, id " + str(identity))
-
-
-def _choice(options: "Fields", key: str, choices: "tuple[int, ...]", default: int) -> int:
-    """Return the place of the option among its choices."""
-    value = options.number(key, choices[0], choices[-1], default)
-    if value not in choices:
-        problem = "must be one of " + ", ".join([str(choice) for choice in choices])
-        raise SettingsError(options.name(key), problem)
-    return choices.index(value)

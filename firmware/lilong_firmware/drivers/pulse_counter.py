@@ -19,6 +19,7 @@ Power: 73 uA always
 """
 
 from lilong_firmware.devices.quantity import Quantity
+from lilong_firmware.drivers import PULLS
 from lilong_firmware.errors import SettingsError
 from lilong_protocol.portable import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from lilong_firmware.fields import Fields
 
-_PULLS = ("up", "down", "")
 _OWN_NAMES = ("count", "rate", "status")
 _HIGHEST = 1 << 62
 
@@ -49,9 +49,7 @@ class PulseCounter:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._number = options.number("pin", 0, 99)
-        self._pull = options.text("pull", 4, "up")
-        if self._pull not in _PULLS:
-            raise SettingsError(options.name("pull"), 'must be "up", "down" or ""')
+        self._pull = PULLS[options.choice("pull", PULLS, "up")]
         name = options.text("name", 32, "total")
         if name in _OWN_NAMES:
             raise SettingsError(options.name("name"), "is taken; give the total another")

@@ -17,7 +17,7 @@ Power: 100 uA for 110 ms a measurement, 3 uA asleep
 import asyncio
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.errors import AbsentError, NonsenseError, SettingsError, WarmingError
+from lilong_firmware.errors import AbsentError, NonsenseError, WarmingError
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _READY = const(0x01)
 _OVERFLOW = const(0x02)
 _POLL_MS = const(5)
 
+_RATES_HZ = (10, 50, 100, 200)
+
 
 class Qmc5883l:
     """Converts while it is asked, and stands by in between. The field is in units of 10 nT."""
@@ -55,19 +57,17 @@ class Qmc5883l:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._scale = (5, 6)
-        wide = _place(options, "range_gauss", options.number("range_gauss", 2, 8, 2), (2, 8))
+        wide = options.choice("range_gauss", (2, 8), 2)
         if wide:
             # 3000 steps a gauss, instead of 12000: 10/3 times 10 nT.
             self._scale = (10, 3)
             self.GIVES = tuple(
                 [Quantity(axis, "T", -8, -80000, 80000) for axis in ("x", "y", "z")]
             ) + (Quantity("total", "T", -8, 0, 138565),)
-        rate_hz = options.number("rate_hz", 10, 200, 10)
-        rate = _place(options, "rate_hz", rate_hz, (10, 50, 100, 200))
-        averaged = options.number("oversampling", 64, 512, 512)
-        ratio = _place(options, "oversampling", averaged, (512, 256, 128, 64))
+        rate = options.choice("rate_hz", _RATES_HZ, 10)
+        ratio = options.choice("oversampling", (512, 256, 128, 64), 512)
         self._control = ratio << 6 | wide << 4 | rate << 2 | 1
-        self._polls = 3 * 1000 // rate_hz // _POLL_MS + 10
+        self._polls = 3 * 1000 // _RATES_HZ[rate] // _POLL_MS + 10
         self._samples = options.number("samples", 1, 15, 1)
 
     async def measure(self) -> "list[int | None]":
@@ -137,14 +137,6 @@ class Qmc5883l:
 
     def _write(self, register: int, value: int) -> None:
         self._bus.writeto_mem(_ADDRESS, register, bytes((value,)))
-
-
-def _place(options: "Fields", key: str, value: int, choices: "tuple[int, ...]") -> int:
-    """Return which of the choices it is; SettingsError for none of them."""
-    if value not in choices:
-        problem = "must be one of " + str(sorted(choices)) + ", not " + str(value)
-        raise SettingsError(options.name(key), problem)
-    return choices.index(value)
 
 
 def _axes(data: bytes) -> "list[int]":

@@ -63,7 +63,7 @@ class Vl53l1x:
 
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
-        short = _short(options)
+        short = bool(options.choice("mode", ("long", "short"), "long"))
         if short:
             self.GIVES = (Quantity("distance", "m", -3, 0, 1500),) + Vl53l1x.GIVES[1:]
         self._budget_ms = options.number("budget_ms", 15, 500, 100)
@@ -159,13 +159,6 @@ class Vl53l1x:
 
     def _write(self, register: int, value: int) -> None:
         self._bus.writeto_mem(_ADDRESS, register, bytes((value,)), addrsize=16)
-
-
-def _short(options: "Fields") -> bool:
-    mode = options.text("mode", 5, "long")
-    if mode not in {"long", "short"}:
-        raise SettingsError(options.name("mode"), "must be long or short, not " + repr(mode))
-    return mode == "short"
 
 
 def _settings(short: bool, budget_ms: int) -> bytearray:  # noqa: FBT001 - one of two modes

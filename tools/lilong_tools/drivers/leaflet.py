@@ -26,7 +26,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.LShift: operator.lshift,
     ast.Pow: operator.pow,
 }
-_READERS = {"number", "real", "text", "flag", "list", "object"}
+_READERS = {"number", "real", "choice", "text", "flag", "list", "object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +210,9 @@ def _option(
     if reader in {"number", "real"}:
         form = f"{values[0]}..{values[1]}"
         values = values[2:]
+    elif reader == "choice":
+        form = "one of " + ", ".join(str(value) or '""' for value in values[0] or ())
+        values = values[1:]
     elif reader == "text":
         values = values[1:]
     default = "" if not values or values[0] is None else str(values[0])
