@@ -116,7 +116,7 @@ class Update:
 
     async def _offer_manifest(self, index: int, size: int, digest: bytes) -> "Sink":
         if index or size > MANIFEST_LIMIT:
-            raise RefusedError("a manifest has index 0 and at most 8192 bytes")
+            raise RefusedError("a manifest has index 0 and at most 16384 bytes")
         self._manifest = self._target = None
         self._digest = digest
         sink = FileSink(self._inbox.place(MANIFEST, digest), size)

@@ -24,11 +24,11 @@ APPLICATION = 0
 BASE_IMAGE = 1
 """Kind: the one segment is an image for a partition of the chip."""
 
-MANIFEST_LIMIT = 8192
+MANIFEST_LIMIT = 16384
 """Bytes of a signed manifest."""
 
 PAYLOAD_LIMIT = MANIFEST_LIMIT - cose.OVERHEAD_BYTES
-SEGMENT_LIMIT = 128
+SEGMENT_LIMIT = 255
 SIZE_LIMIT = 1 << 24
 """Bytes of a segment, which has at least one."""
 

@@ -14,6 +14,9 @@ _COMMANDS = {
     "demo": ("lilong_tools.demo.command", "show the whole chain at work, from nodes to city"),
     "city": ("lilong_tools.city.command", "receive telemetry as a city platform should"),
     "bench": ("lilong_tools.bench.command", "measure the wire and the gateway beside peers"),
+    "drivers": ("lilong_tools.drivers.command", "tell which sensors a node can read"),
+    "energy": ("lilong_tools.energy.command", "tell what a node takes from its battery"),
+    "firmware": ("lilong_tools.firmware.command", "compile the firmware and show its size"),
     "update": ("lilong_tools.update.command", "make, sign and check updates of the nodes"),
 }
 

@@ -13,9 +13,6 @@ Options, Limits and Power; docs/drivers.md is made from it. It takes no room on 
 
 from lilong_protocol.portable import TYPE_CHECKING
 
-PULLS = ("up", "down", "")
-"""Which resistor of the chip an input may have."""
-
 if TYPE_CHECKING:
     from typing import Any, Protocol
 

@@ -16,7 +16,6 @@ Power: 73 uA always
 import asyncio
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.drivers import PULLS
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from lilong_firmware.fields import Fields
 
 _LOOK_S = 0.01
+
+_PULLS = ("up", "down", "")
 
 
 class Contact:
@@ -40,7 +41,7 @@ class Contact:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._number = options.number("pin", 0, 99)
-        self._pull = PULLS[options.choice("pull", PULLS, "up")]
+        self._pull = _PULLS[options.choice("pull", _PULLS, "up")]
         self._closed_level = (self._pull == "down") != options.flag("normally_closed")
         self._debounce_ms = options.number("debounce_ms", 0, 10000, 50)
         self._pin: Any = None

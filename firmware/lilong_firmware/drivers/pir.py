@@ -16,7 +16,6 @@ Power: 65 uA always
 import asyncio
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.drivers import PULLS
 from lilong_firmware.errors import WarmingError
 from lilong_protocol.portable import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from lilong_firmware.fields import Fields
 
 _LOOK_S = 0.05
+
+_PULLS = ("up", "down", "")
 
 
 class Pir:
@@ -41,7 +42,7 @@ class Pir:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._number = options.number("pin", 0, 99)
-        self._pull = PULLS[options.choice("pull", PULLS, "down")]
+        self._pull = _PULLS[options.choice("pull", _PULLS, "down")]
         self._hold_ms = 1000 * options.number("hold_s", 0, 86400, 30)
         self._warm_ms = 1000 * options.number("warm_s", 0, 3600, 60)
         self._pin: Any = None

@@ -19,7 +19,6 @@ Power: 73 uA always
 """
 
 from lilong_firmware.devices.quantity import Quantity
-from lilong_firmware.drivers import PULLS
 from lilong_firmware.errors import SettingsError
 from lilong_protocol.portable import TYPE_CHECKING
 
@@ -40,6 +39,9 @@ def _gives(name: str, unit: str, exponent: int) -> "tuple[Quantity, ...]":
     )
 
 
+_PULLS = ("up", "down", "")
+
+
 class PulseCounter:
     """The chip counts; this reads, and divides by the time since it last read."""
 
@@ -49,7 +51,7 @@ class PulseCounter:
     def __init__(self, bus: "Any", options: "Fields") -> None:
         self._bus = bus
         self._number = options.number("pin", 0, 99)
-        self._pull = PULLS[options.choice("pull", PULLS, "up")]
+        self._pull = _PULLS[options.choice("pull", _PULLS, "up")]
         name = options.text("name", 32, "total")
         if name in _OWN_NAMES:
             raise SettingsError(options.name("name"), "is taken; give the total another")

@@ -1,0 +1,8 @@
+set(IDF_TARGET esp32)
+
+set(SDKCONFIG_DEFAULTS
+    boards/sdkconfig.base
+    boards/sdkconfig.ble
+)
+
+include(${MICROPY_BOARD_DIR}/../lilong.cmake)

@@ -1,0 +1,12 @@
+// A node on an ESP32-C3, revision 3 or newer, with 4 MiB of flash or more.
+
+#define MICROPY_HW_BOARD_NAME               "Lilong node"
+#define MICROPY_HW_MCU_NAME                 "ESP32C3"
+
+// The console is at UART0 too, for modules whose USB is not wired.
+#define MICROPY_HW_ENABLE_UART_REPL         (1)
+
+// A node talks over a line or Bluetooth; with Wi-Fi two images would not fit beside its files.
+#define MICROPY_PY_NETWORK_WLAN             (0)
+#define MICROPY_PY_NETWORK_LAN              (0)
+#define MICROPY_PY_ESPNOW                   (0)

@@ -1,0 +1,3 @@
+list(APPEND SDKCONFIG_DEFAULTS
+    ${MICROPY_BOARD_DIR}/sdkconfig.flash_8M
+)
