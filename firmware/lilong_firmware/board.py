@@ -90,9 +90,23 @@ class Board:
         """Return what was kept over a reset, anything after a loss of power."""
         return machine.RTC().memory() or b""
 
-    def retain(self, data: bytes) -> None:
-        """Keep these few bytes over every reset but the loss of power."""
-        machine.RTC().memory(data)
+    def retain(self, data: bytes, offset: int = 0) -> None:
+        """Keep these bytes at `offset` over every reset but the loss of power, and all others."""
+        kept = self.retained()
+        before = kept[:offset] + bytes(max(0, offset - len(kept)))
+        machine.RTC().memory(before + data + kept[offset + len(data) :])
+
+    def rtc_ms(self) -> int:
+        """Return a clock that runs in deep sleep too, although it may be percents off there."""
+        return time.time_ns() // 1000000
+
+    def sleep(self, timeout_ms: int) -> None:
+        """Go into deep sleep; the chip starts anew after that. Does not return."""
+        machine.deepsleep(timeout_ms)
+
+    def output(self, number: int, level: int) -> machine.Pin:
+        """Make the pin an output of this level; ValueError or OSError when it cannot be one."""
+        return machine.Pin(number, machine.Pin.OUT, value=level)
 
     def measure_supply(self, running: "Running") -> None:
         """Measure the supply at the pin of the settings, behind its divider; -1 for none."""

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 import tty
@@ -27,6 +28,9 @@ from lilong_protocol.serial import FrameReader, wrap
 ROOT = Path(__file__).parents[2]
 EUI = "0011223344556677"
 KEY = bytes(range(16))
+ASLEEP = 76
+RESETS = {75: 2, ASLEEP: 4, -signal.SIGALRM: 3}
+"""Exit status of a node that starts again, and the reset cause that it then reads."""
 
 
 class Gateway:
@@ -176,6 +180,28 @@ class Bench:
             assert time.monotonic() < deadline, self.trace()[-5:]
             self.gateway.step()
         return self._collect()
+
+    def live_until(self, condition, limit_s=60.0, **how):
+        """Run the gateway until the condition holds; the node starts again after each reset.
+
+        A sleep lasts as long as the node has asked for; `how` is for `start`.
+        """
+        deadline = time.monotonic() + limit_s
+        wake_s = 0.0
+        while not condition():
+            assert time.monotonic() < deadline, (self.trace()[-5:], self.output[-2000:])
+            self.gateway.step()
+            if self.process.poll() is None:
+                continue
+            if not self.process.stdout.closed:
+                status = self._collect()
+                assert status in RESETS, (status, self.output[-2000:])
+                wake_s = time.monotonic() + (self._asked_s() if status == ASLEEP else 0)
+            elif time.monotonic() >= wake_s:
+                self.start(cause=RESETS[self.process.returncode], **how)
+
+    def _asked_s(self):
+        return int((self.folder / "deepsleep").read_text()) / 1000
 
     def stop(self):
         (self.folder / "stop").touch()

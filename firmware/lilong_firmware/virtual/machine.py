@@ -45,7 +45,7 @@ def reset() -> None:
 
 
 def deepsleep(timeout_ms: int) -> None:
-    """End the process: exit code 76, and in the file deepsleep after how long to start it again."""
+    """End the process: exit code 76; the file deepsleep says after how long it is to start."""
     with open(_SLEEP_FILE, "w") as file:
         file.write(str(timeout_ms))
     sys.exit(_SLEEP_EXIT)

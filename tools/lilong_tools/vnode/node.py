@@ -23,8 +23,9 @@ gets twice as much, since its objects are twice as big.
 """
 
 _REBOOT_S = 0.05
-_POWER_ON, _HARD_RESET, _WATCHDOG = 1, 2, 3
-_RESETS = {75: _HARD_RESET, -signal.SIGALRM: _WATCHDOG}
+_POWER_ON, _HARD_RESET, _WATCHDOG, _DEEP_SLEEP = 1, 2, 3, 4
+_ASLEEP = 76
+_RESETS = {75: _HARD_RESET, -signal.SIGALRM: _WATCHDOG, _ASLEEP: _DEEP_SLEEP}
 """Exit status of a node that starts again by itself, and the cause it then reads."""
 
 
@@ -54,6 +55,7 @@ class VirtualNode:
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[int] | None = None
         self._powered = False
+        self._roused = asyncio.Event()
 
     @property
     def log(self) -> Path:
@@ -67,8 +69,15 @@ class VirtualNode:
 
     @property
     def pid(self) -> int | None:
-        """The id of its present process."""
-        return self._process.pid if self._process is not None and self.running else None
+        """The id of its present process; none while it sleeps."""
+        process = self._process
+        if process is None or process.returncode is not None or not self.running:
+            return None
+        return process.pid
+
+    def rouse(self) -> None:
+        """End its sleep, if it sleeps."""
+        self._roused.set()
 
     async def start(self) -> None:
         """Give it power: the port appears, main.py runs, and again after each reset."""
@@ -85,6 +94,7 @@ class VirtualNode:
         if self._life is None or self._process is None:
             return
         self._powered = False
+        self.rouse()
         # Process.kill can take the exit status from asyncio, which then reports another.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -111,6 +121,7 @@ class VirtualNode:
         if not self.running:
             return
         (self.folder / "stop").touch()
+        self.rouse()
         try:
             async with asyncio.timeout(timeout_s):
                 await self.wait()
@@ -150,7 +161,7 @@ class VirtualNode:
     async def _live(self, process: asyncio.subprocess.Process) -> int:
         """Start the process again as long as it resets itself; its last status."""
         while (status := await process.wait()) in _RESETS:
-            await asyncio.sleep(_REBOOT_S)
+            await self._pause(_RESETS[status])
             if not self._powered:
                 break
             process = await self._boot(_RESETS[status])
@@ -158,7 +169,17 @@ class VirtualNode:
                 process.kill()
         return status
 
+    async def _pause(self, cause: int) -> None:
+        """Wait for the reset; a sleep lasts as long as the node has asked for, in real time."""
+        if cause != _DEEP_SLEEP:
+            await asyncio.sleep(_REBOOT_S)
+            return
+        pause_s = int((self.folder / "deepsleep").read_text("ascii")) / 1000
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._roused.wait(), pause_s)
+
     async def _boot(self, cause: int) -> asyncio.subprocess.Process:
+        self._roused.clear()
         heap = f"heapsize={self._heap_kib}wK"
         line = self.port.node_end
         environment = {
