@@ -49,6 +49,8 @@ class Gateway:
         self.deaf_to = None
         """Text in the firmware's name of a node that gets no session."""
         self.clock_ms = 848_000_000_000
+        """Its clock as the first session opened; it goes on from there."""
+        self._opened_ms = None
         self._terminal = terminal
         self._frames = FrameReader()
         self._session = self._new_session()
@@ -97,9 +99,10 @@ class Gateway:
             if self.deaf_to is not None and self.deaf_to in event.hello.firmware:
                 return
             held = [self._next(event.hello.epoch, stream) for stream in range(4)]
-            self._session.accept(
-                event.hello, held, self.clock_ms, self._now_ms(), descriptor_known=False
-            )
+            now_ms = self._now_ms()
+            self._opened_ms = now_ms if self._opened_ms is None else self._opened_ms
+            clock_ms = self.clock_ms + now_ms - self._opened_ms
+            self._session.accept(event.hello, held, clock_ms, now_ms, descriptor_known=False)
         elif isinstance(event, Described):
             self.descriptors.append(decode_descriptor(event.descriptor)[1])
             self._session.described()

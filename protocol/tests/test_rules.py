@@ -9,7 +9,7 @@ import pytest
 from lilong_protocol.rules.catalogue import KINDS, build_rule
 
 PROTOCOL = Path(__file__).parent.parent
-GOLDEN = PROTOCOL / "vectors" / "rules.json"
+GOLDEN = PROTOCOL / "tests" / "rules.json"
 
 
 def output_of(command: list[str], variable: str, path: str) -> list[str]:
