@@ -32,6 +32,7 @@ _TRIES = 3
 _EARLY_ENDS = 5
 _RECOVERY_BOOTS = 10
 _POWER_ON = 1
+_DEEP_SLEEP = 4
 _WATCHDOG_MS = 60000
 _PAUSE_S = 1
 
@@ -152,9 +153,17 @@ class Loader:
         if self._state.damaged:
             _say("boot.bin is damaged: the base runs")
         busy = self._state.trial != NO_TRIAL
+        if machine.reset_cause() == _DEEP_SLEEP and not busy:
+            return self._awoken()
         boot = self._trial() or self._usual()
         boot.returned = busy and not boot.trial
         return boot
+
+    def _awoken(self) -> Boot:
+        """A wake goes on with the boot before: it counts nothing, writes nothing, says nothing."""
+        recovery = self._state.failures > _EARLY_ENDS
+        slot = BASE if recovery else self._state.confirmed
+        return Boot(self._state, slot, trial=False, recovery=recovery)
 
     def _trial(self) -> "Boot | None":
         state = self._state

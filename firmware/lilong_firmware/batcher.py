@@ -2,7 +2,7 @@
 
 from lilong_firmware.bucket import Bucket
 from lilong_firmware.record import NOWHERE
-from lilong_protocol.blocks import ITEM_LIMIT, encode_series, encode_single, encode_table
+from lilong_protocol.block_encoder import ITEM_LIMIT, encode_series, encode_single, encode_table
 from lilong_protocol.errors import RangeError
 from lilong_protocol.portable import TYPE_CHECKING, const
 

@@ -8,9 +8,8 @@ import time
 import esp32
 import machine
 
-from lilong_firmware.clock import Clock
+from lilong_firmware.clock import UNIX_AT_2000_S, Clock
 from lilong_firmware.flash import FileFlash
-from lilong_firmware.timestamp import UNIX_AT_2000_S
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from lilong_firmware.settings import Running
 
 _EUI_BYTES = const(8)
-_JOURNAL = "journal"
+_JOURNAL = const("journal")
 _RX_BUFFER = const(4096)
 _TX_BUFFER = const(2048)
 

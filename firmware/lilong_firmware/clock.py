@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+UNIX_AT_2000_S = 946684800
+"""Unix seconds at 2000-01-01T00:00:00Z, where the project's time begins."""
+
 SECONDS = 0
 """time_exponent of a channel that counts in seconds."""
 MILLISECONDS = -3

@@ -4,7 +4,7 @@ import asyncio
 
 from lilong_firmware.errors import StorageError
 from lilong_protocol.frame import DATA_STREAM
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 
 # Well within the time after which a duty is taken for stalled.
-_LONGEST_MS = 15000
-_CROWDED_MS = 20
+_LONGEST_MS = const(15000)
+_CROWDED_MS = const(20)
 
 
 class Shelf:

@@ -8,19 +8,12 @@ import os
 from binascii import hexlify
 from hashlib import sha256
 
-from lilong_firmware.crash import CONFIGURED
-from lilong_firmware.errors import RefusedError, SettingsError, StorageError
-from lilong_firmware.files import file_exists, read_file, remove_file, replace_file
-from lilong_firmware.sensors.catalogue import build_sensor
-from lilong_firmware.settings import FILE_LIMIT, read_settings
-from lilong_firmware.sink import FileSink, file_digest
-from lilong_firmware.transfer import CONFIGURATION
+from lilong_firmware.errors import StorageError
+from lilong_firmware.files import file_exists, read_file, replace_file
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from lilong_firmware.sink import Inbox
 
 NOTHING = 0
 """State: nothing was ever pushed."""
@@ -31,6 +24,9 @@ REVERTED = 3
 
 HASH_BYTES = 8
 
+FILE_LIMIT = 16384
+"""Bytes of the longest file."""
+
 _TRIES = const(3)
 _STATE_LIMIT = const(64)
 
@@ -40,7 +36,7 @@ class Configuration:
 
     def __init__(self, path: str, log: "Callable[[str], None]") -> None:
         stem = path.rsplit(".", 1)[0]
-        self._path = path
+        self.path = path
         self._old_path = stem + ".old"
         self._state_path = stem + ".state"
         self._log = log
@@ -66,13 +62,13 @@ class Configuration:
 
     def swap(self, staged_path: str, digest: bytes) -> None:
         """Put a checked file in force, from the next boot on; StorageError: nothing changed."""
-        replace_file(self._old_path, read_file(self._path, FILE_LIMIT) or b"")
+        replace_file(self._old_path, read_file(self.path, FILE_LIMIT) or b"")
         if not self._note(TRYING, 0, digest):
             raise StorageError(self._state_path + " could not be written")
         try:
-            os.rename(staged_path, self._path)
+            os.rename(staged_path, self.path)
         except OSError as error:
-            raise StorageError(self._path + ": " + str(error))
+            raise StorageError(self.path + ": " + str(error))
 
     def _begin(self) -> None:
         """Count the boot of a new one, and finish what a power cut has left half done."""
@@ -90,11 +86,11 @@ class Configuration:
         if not file_exists(self._old_path):
             return True
         try:
-            os.rename(self._old_path, self._path)
+            os.rename(self._old_path, self.path)
         except OSError as error:
-            self._log(self._path + ": " + str(error))
+            self._log(self.path + ": " + str(error))
             return False
-        self.digest = _digest(self._path)
+        self.digest = _digest(self.path)
         return True
 
     def _note(self, state: int, tries: int, digest: bytes) -> bool:
@@ -114,72 +110,6 @@ class Configuration:
         # As text, so that a damaged file is nothing worse than another hash.
         held = self.digest if words[2] == hexlify(self.digest) else words[2]
         return int(words[0]), int(words[1]), held
-
-
-class Configurations:
-    """The depot of the kind CONFIGURATION."""
-
-    def __init__(
-        self, inbox: "Inbox", configuration: Configuration, path: str, eui: bytes
-    ) -> None:
-        self._inbox = inbox
-        self._configuration = configuration
-        self._path = path
-        self._eui = eui
-        self._digest = b""
-
-    async def offer(self, kind: int, index: int, size: int, digest: bytes) -> FileSink:
-        """Return where it goes: full if it is in force already."""
-        if index or size > FILE_LIMIT:
-            raise RefusedError("a configuration has index 0 and at most 16384 bytes")
-        self._digest = digest
-        if digest[:HASH_BYTES] == self._configuration.digest:
-            return FileSink(self._path, size)
-        sink = FileSink(self._inbox.place(kind, digest), size)
-        if sink.held == size and not await self.complete(kind):
-            sink.drop()
-        return sink
-
-    async def complete(self, kind: int) -> bool:
-        """Whether what has arrived is what was offered."""
-        return await file_digest(self._inbox.place(kind, self._digest)) == self._digest
-
-    async def apply(self, _kind: int) -> "int | None":
-        """Check what was offered last and put it in force; a bad one is dropped."""
-        if not self._digest:
-            raise RefusedError("nothing to apply: offer it first")
-        if self._digest[:HASH_BYTES] == self._configuration.digest:
-            return None
-        path = self._inbox.place(CONFIGURATION, self._digest)
-        if await file_digest(path) != self._digest:
-            raise RefusedError("it is not here as a whole: offer it again")
-        try:
-            check(path, self._eui)
-        except SettingsError as problem:
-            remove_file(path)
-            raise RefusedError(str(problem))
-        self._configuration.swap(path, self._digest[:HASH_BYTES])
-        return CONFIGURED
-
-
-def check(path: str, eui: bytes) -> None:
-    """SettingsError unless everything in the file is usable, known, and of this node.
-
-    At start a key that means nothing is ignored, since a file written by hand may have some; one
-    that is pushed was meant to do something.
-    """
-    settings = read_settings(path, eui)
-    if settings.problem is not None:
-        raise settings.problem
-    if settings.unread is not None:
-        raise SettingsError(settings.unread, "means nothing here; leave it out")
-    if settings.eui != eui:
-        raise SettingsError("eui", "is another node's")
-    if not settings.running.version:
-        raise SettingsError("version", "is missing; give a whole number from 1")
-    sampling = settings.sampling
-    if sampling is not None and sampling.sensor.replay is None and sampling.setup is None:
-        build_sensor(sampling.sensor.kind, sampling.seed)
 
 
 def _digest(path: str) -> bytes:

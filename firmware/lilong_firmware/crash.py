@@ -42,8 +42,8 @@ DIPPED = 22
 CLOCK_WRONG = 23
 """The time was far ahead of the gateway's."""
 
-_MAGIC = b"LN"
-_RECORD = "<2sBBI"
+_MAGIC = const(b"LN")
+_RECORD = const("<2sBBI")
 _RECORD_BYTES = const(8)
 _RUNNING = const(0)
 _NOTES_BYTES = const(2048)

@@ -3,45 +3,42 @@
 import asyncio
 
 from lilong_firmware.files import file_exists, remove_file
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from lilong_firmware.collection import Collection
     from lilong_firmware.journal import Journal
-    from lilong_firmware.settings import Settings
     from lilong_firmware.supervision import Duty, Supervisor
     from lilong_protocol.node_session import NodeSession
 
-_LOOK_S = 0.1
+_LOOK_S = const(0.1)
 
 
 class Ending:
     """Asked for by the stop file, or by the end of a replay that is set to exit.
 
     Reading stops and the open batches are sealed; the node goes on until a gateway has everything.
-    The file is looked for where the node is a process (`may_stop`): a chip has nowhere to end to.
+    `stop_file` is empty where the node is no process: a chip has nowhere to end to.
     """
 
     def __init__(
         self,
-        settings: "Settings",
+        stop_file: str,
         recording: "Collection | None",
         others: "list[Collection]",
         session: "NodeSession",
         journal: "Journal",
         supervisor: "Supervisor",
         *,
-        may_stop: bool,
+        exit_at_end: bool,
     ) -> None:
-        self._stop_file = settings.running.stop_file if may_stop else ""
+        self._stop_file = stop_file
         self._recording = recording
         self._collections = others + ([] if recording is None else [recording])
         self._session = session
         self._journal = journal
         self._supervisor = supervisor
-        sampling = settings.sampling
-        replay = None if sampling is None else sampling.sensor.replay
-        self._exit_at_end = replay is not None and replay.exit_at_end
+        self._exit_at_end = exit_at_end
 
     @property
     def possible(self) -> bool:

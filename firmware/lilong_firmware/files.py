@@ -3,11 +3,12 @@
 import os
 
 from lilong_firmware.errors import StorageError
+from lilong_protocol.portable import const
 
 NEW_SUFFIX = ".new"
 """Ends the name of a file that was being written; worthless after a reset."""
 
-_SIZE = 6
+_SIZE = const(6)
 
 
 def read_file(path: str, limit: int = 4096) -> "bytes | None":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _COUNT = const(4)
 _SIZE = const(5)
 _ERASE = const(6)
-_NAME = "sector%04d"
+_NAME = const("sector%04d")
 _NOT_PERMITTED = const(1)
 _NO_SPACE = const(28)
 

@@ -1,6 +1,5 @@
 """Reads what the node can tell of itself; a sensor like any other."""
 
-from lilong_firmware import health_channels as channels
 from lilong_firmware.batcher import Batcher
 from lilong_firmware.collection import Collection, Shelf
 from lilong_firmware.sampler import Sampler
@@ -16,8 +15,38 @@ if TYPE_CHECKING:
     from lilong_firmware.trace import Trace
     from lilong_protocol.dispatch import Dispatch
 
+# The numbers of the channels; what they mean is in introduction.py.
+UPTIME = const(200)
+RESET_CAUSE = const(201)
+BOOT = const(202)
+CRASH = const(203)
+CLOCK_ERROR = const(204)
+DRIFT = const(205)
+HEAP_LOW = const(206)
+LARGEST_BLOCK = const(207)
+FILL = const(208)
+DROPPED = const(209)
+FAULTS = const(210)
+DAMAGED = const(211)
+REPEATED = const(212)
+ROUND_TRIP = const(213)
+SUPPLY = const(214)
+CHIP_TEMPERATURE = const(215)
+
+SECONDS = const(0)
+
 _DELAY_MS = const(60000)
 _BATCH_ROWS = const(3)
+
+
+class HealthChannel:
+    """When one of the channels is read."""
+
+    time_exponent = SECONDS
+
+    def __init__(self, number: int, interval_ms: int) -> None:
+        self.number = number
+        self.interval_ms = interval_ms
 
 
 class Past:
@@ -57,10 +86,10 @@ class Health:
     def read(self, uptime_ms: int, _time_ms: "int | None") -> "list[tuple[int, int]]":
         """Return what has a value now."""
         found: list[tuple[int, int | None]] = [
-            (channels.UPTIME, uptime_ms // 1000),
-            (channels.RESET_CAUSE, self._past.reset_cause),
-            (channels.BOOT, self._past.boot_id),
-            (channels.CRASH, self._past.crash_code),
+            (UPTIME, uptime_ms // 1000),
+            (RESET_CAUSE, self._past.reset_cause),
+            (BOOT, self._past.boot_id),
+            (CRASH, self._past.crash_code),
         ]
         found += self._time(uptime_ms) + self._memory() + self._transfer() + self._hardware()
         return [(number, value) for number, value in found if value is not None]
@@ -74,9 +103,9 @@ class Health:
         if round_trip_ms is None:
             round_trip_ms = 2 * discipline.uncertainty_ms
         return [
-            (channels.CLOCK_ERROR, error_ms),
-            (channels.DRIFT, discipline.drift_ppb),
-            (channels.ROUND_TRIP, round_trip_ms),
+            (CLOCK_ERROR, error_ms),
+            (DRIFT, discipline.drift_ppb),
+            (ROUND_TRIP, round_trip_ms),
         ]
 
     def _memory(self) -> "list[tuple[int, int | None]]":
@@ -85,22 +114,22 @@ class Health:
         if self._heap_low is None or free < self._heap_low:
             self._heap_low = free
         block = self._board.largest_block()
-        return [(channels.HEAP_LOW, self._heap_low), (channels.LARGEST_BLOCK, block)]
+        return [(HEAP_LOW, self._heap_low), (LARGEST_BLOCK, block)]
 
     def _transfer(self) -> "list[tuple[int, int | None]]":
         faults = sum([shelf.lost + collection.failed for collection, shelf in self._watched])
         return [
-            (channels.FILL, self.journal.fill_permille),
-            (channels.DROPPED, self.journal.counters["dropped"]),
-            (channels.FAULTS, faults),
-            (channels.DAMAGED, self._link.damaged),
-            (channels.REPEATED, self._dispatch.repeated),
+            (FILL, self.journal.fill_permille),
+            (DROPPED, self.journal.counters["dropped"]),
+            (FAULTS, faults),
+            (DAMAGED, self._link.damaged),
+            (REPEATED, self._dispatch.repeated),
         ]
 
     def _hardware(self) -> "list[tuple[int, int | None]]":
         return [
-            (channels.SUPPLY, self._board.supply_mv()),
-            (channels.CHIP_TEMPERATURE, self._board.chip_celsius()),
+            (SUPPLY, self._board.supply_mv()),
+            (CHIP_TEMPERATURE, self._board.chip_celsius()),
         ]
 
 
@@ -122,20 +151,8 @@ class Checkup:
         log: "Callable[[str], None]",
     ) -> None:
         self.health = health
-        told = [channels.HealthChannel(number, interval_ms) for number in numbers]
+        told = [HealthChannel(number, interval_ms) for number in numbers]
         delay_ms = min(_DELAY_MS, interval_ms)
         source = Sampler(health, told, health.clock, boot_id, log, delay_ms)
         batcher = Batcher(shelf.put, _BATCH_ROWS * len(told), _BATCH_ROWS * interval_ms)
         self.collection = Collection(source, batcher, health.journal, trace, health.clock)
-
-
-def absent_channels(board: "Board") -> "tuple[int, ...]":
-    """Return the numbers of the channels that this board cannot fill."""
-    absent = []
-    if board.supply_mv() is None:
-        absent.append(channels.SUPPLY)
-    if board.chip_celsius() is None:
-        absent.append(channels.CHIP_TEMPERATURE)
-    if board.largest_block() is None:
-        absent.append(channels.LARGEST_BLOCK)
-    return tuple(absent)

@@ -9,7 +9,6 @@ batches are sent again, which the gateway tells apart by their numbers.
 """
 
 from lilong_firmware.errors import JournalFullError, StorageError
-from lilong_firmware.inventory import Inventory
 from lilong_firmware.log import Log
 from lilong_firmware.lookup import Lookup
 from lilong_firmware.record import (
@@ -44,6 +43,8 @@ class Journal:
     def __init__(self, device: "Flash", random: "Callable[[int], bytes]") -> None:
         self._log = Log(device)
         self._lookup = Lookup(self._log)
+        from lilong_firmware.inventory import Inventory  # noqa: PLC0415 - for the start alone
+
         found = Inventory(self._log)
         self.counters = {
             "damaged": found.damaged,

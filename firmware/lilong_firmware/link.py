@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lilong_firmware.clock import Clock
     from lilong_firmware.supervision import Duty
-    from lilong_protocol.events import Event
+    from lilong_protocol.node_events import Event
     from lilong_protocol.node_session import NodeSession
 
     class Reader(Protocol):
@@ -31,10 +31,10 @@ _CHUNK_BYTES = const(512)
 _SILENCE_MS = const(100)
 _STALL_MS = const(2000)
 _LOST_MS = const(-100000)
-_PATIENCE_S = 5.0
-_SHORTEST_S = 0.005
-_FULL_S = 0.02
-_BROKEN_S = 0.2
+_PATIENCE_S = const(5.0)
+_SHORTEST_S = const(0.005)
+_FULL_S = const(0.02)
+_BROKEN_S = const(0.2)
 _BROKEN_MS = const(600000)
 
 

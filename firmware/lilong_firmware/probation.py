@@ -3,7 +3,7 @@
 import asyncio
 
 from lilong_firmware.crash import CONFIGURED, PLANNED
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,12 +11,25 @@ if TYPE_CHECKING:
     from lilong_firmware.clock import Clock
     from lilong_firmware.configuration import Configuration
     from lilong_firmware.restart import Restart
-    from lilong_firmware.settings import Patience
     from lilong_firmware.supervision import Duty
     from loader import Boot
 
-_LOOK_S = 0.5
-_AGAIN_MS = 10000
+_LOOK_S = const(0.5)
+_AGAIN_MS = const(10000)
+
+
+class Patience:
+    """How long the node waits before it decides about a boot, in milliseconds."""
+
+    def __init__(self, good: int, trial: int, configuration: int, recovery: int) -> None:
+        self.good_ms = good
+        """A boot that lasted so long was no early end."""
+        self.trial_ms = trial
+        """Without a gateway for so long a try of an update ends."""
+        self.configuration_ms = configuration
+        """Without a gateway for so long a new configuration gives way to the one before."""
+        self.recovery_ms = recovery
+        """Recovery ends after so long."""
 
 
 class Probation:
@@ -26,7 +39,7 @@ class Probation:
         self,
         boot: "Boot",
         configuration: "Configuration",
-        patience: "Patience",
+        patience: Patience,
         clock: "Clock",
         restart: "Restart",
         log: "Callable[[str], None]",

@@ -1,5 +1,6 @@
 """Outputs that are off from the start, and the rules that may switch them once they are armed."""
 
+from lilong_firmware.output import open_outputs
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from lilong_firmware.collection import Collection, Shelf
     from lilong_firmware.guard import Guard
     from lilong_firmware.journal import Journal
-    from lilong_firmware.output import Output
+    from lilong_firmware.rule_settings import RuleSettings
     from lilong_firmware.settings import Sampling
     from lilong_firmware.supervision import Supervisor
     from lilong_firmware.trace import Trace
@@ -19,40 +20,34 @@ _LIMIT_MS = const(30000)
 
 
 class Protection:
-    """Does nothing, and loads nothing, where the settings have neither rules nor outputs.
+    """Of a node whose settings have rules or outputs; no other one loads it.
 
     A reset may leave a pin as it was: outputs are switched off even when no rule will ever be
     armed, as in recovery.
     """
 
-    def __init__(self, sampling: "Sampling | None", board: "Board") -> None:
-        self._settings = None if sampling is None else sampling.rules
+    def __init__(self, settings: "RuleSettings", sampling: "Sampling", board: "Board") -> None:
+        self._settings = settings
+        self._sampling = sampling
         self._log = board.log
-        self._outputs: list[Output] = []
+        self._outputs = open_outputs(settings, board.output, board.log)
         self._guard: Guard | None = None
-        if self._settings is not None:
-            from lilong_firmware.output import open_outputs  # noqa: PLC0415 - see above
-
-            self._outputs = open_outputs(self._settings, board.output, board.log)
 
     def arm(
         self,
-        sampling: "Sampling",
         shelf: "Shelf",
         alarm_shelf: "Shelf",
         journal: "Journal",
         trace: "Trace",
         clock: "Clock",
         boot_id: int,
-    ) -> "Callable[[int, int | None, int], None] | None":
-        """Return what takes every reading (channel, value, uptime), None where nothing does."""
-        if self._settings is None:
-            return None
-        from lilong_firmware.guard import Guard  # noqa: PLC0415 - see above
+    ) -> "Callable[[int, int | None, int], None]":
+        """Return what takes every reading (channel, value, uptime)."""
+        from lilong_firmware.guard import Guard  # noqa: PLC0415 - not where sensors stay off
 
         self._guard = Guard(
             self._settings,
-            sampling,
+            self._sampling,
             self._outputs,
             shelf,
             alarm_shelf,

@@ -16,15 +16,15 @@ from lilong_protocol.portable import TYPE_CHECKING, const
 if TYPE_CHECKING:
     from typing import Final
 
-_MAGIC = b"LJ2\n"
-_HEADER = "<4sIII"
+_MAGIC = const(b"LJ2\n")
+_HEADER = const("<4sIII")
 _HEADER_BYTES = const(16)
-_STREAM = "<IIIIB"
+_STREAM = const("<IIIIB")
 _STREAM_BYTES = const(17)
 _CRC_BYTES = const(4)
-_RECORD = "<BBHI"
+_RECORD = const("<BBHI")
 _RECORD_BYTES = const(8)
-_MARK = "<IIB"
+_MARK = const("<IIB")
 
 VOID = b"\0\0\0\0"
 """Takes the place of the magic when nothing of a sector counts any more."""

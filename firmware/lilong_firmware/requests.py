@@ -4,7 +4,7 @@ import asyncio
 
 from lilong_firmware.errors import RefusedError, StorageError
 from lilong_protocol.errors import DecodeError
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 from lilong_protocol.request import BODY_LIMIT, DONE, FAILED, REFUSED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lilong_firmware.restart import Restart
     from lilong_firmware.supervision import Duty
-    from lilong_protocol.events import Requested
+    from lilong_protocol.node_events import Requested
 
     Method = Callable[[bytes], Coroutine[Any, Any, bytes]]
     Respond = Callable[[int, int, bytes], None]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LIMIT_MS = 120000
 """The longest that one request may take: a whole image is read back in less."""
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = const(5.0)
 
 
 class Requests:

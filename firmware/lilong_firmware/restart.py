@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from lilong_firmware.supervision import Supervisor
     from lilong_protocol.node_session import NodeSession
 
-_LOOK_S = 0.1
-_LONGEST_LOOKS = 100
-_MOMENT_S = 1.0
+_LOOK_S = const(0.1)
+_LONGEST_LOOKS = const(100)
+_MOMENT_S = const(1.0)
 
 
 class Restart:

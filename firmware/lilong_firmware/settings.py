@@ -3,9 +3,11 @@
 import json
 from binascii import unhexlify
 
+from lilong_firmware.configuration import FILE_LIMIT
 from lilong_firmware.errors import SettingsError
 from lilong_firmware.fields import Fields
 from lilong_firmware.files import read_file
+from lilong_firmware.probation import Patience
 from lilong_protocol.descriptor import Channel, encode_descriptor
 from lilong_protocol.errors import RangeError
 from lilong_protocol.portable import TYPE_CHECKING, const
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from lilong_firmware.devices.setup import Setup
     from lilong_firmware.rule_settings import RuleSettings
+    from lilong_firmware.sleep.settings import SleepSettings
 
 HIGHEST_CHANNEL = 199
 """Those above are the node's own, see lilong_firmware.health."""
@@ -23,10 +26,10 @@ DEVICES = "devices"
 """The kind of sensor that stands for all real ones."""
 
 _EUI_BYTES = const(8)
-FILE_LIMIT = 16384
-"""Bytes of the longest file."""
 _DAY_MS = const(86400000)
-_HIGHEST_SPEED = 1e6
+_HIGHEST_SPEED = const(1e6)
+_QUOTE = const(0x22)
+_BACKSLASH = const(0x5C)
 # Longer than the longest thing that cannot be interrupted: a signature checked, a block erased.
 _SHORTEST_WATCHDOG_MS = const(5000)
 # Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
@@ -122,20 +125,6 @@ class Sampling:
         self.sensor = SensorSetting(fields.object("sensor"), self.measured)
 
 
-class Patience:
-    """How long the node waits before it decides about a boot, in milliseconds."""
-
-    def __init__(self, fields: Fields) -> None:
-        self.good_ms = 1000 * fields.number("good_s", 1, 3600, 60)
-        """A boot that lasted so long was no early end."""
-        self.trial_ms = 1000 * fields.number("trial_s", 1, 86400, 600)
-        """Without a gateway for so long a try of an update ends."""
-        self.configuration_ms = 1000 * fields.number("configuration_s", 1, 86400, 600)
-        """Without a gateway for so long a new configuration gives way to the one before."""
-        self.recovery_ms = 1000 * fields.number("recovery_s", 1, 86400, 1800)
-        """Recovery ends after so long."""
-
-
 class Running:
     """What the node needs in order to talk and to keep batches; every key has a default.
 
@@ -153,7 +142,7 @@ class Running:
         self.stop_file = fields.text("stop_file", 200, "stop")
         self.version = fields.number("version", 0, (1 << 31) - 1, 0)
         """Of the configuration, as whoever wrote it counts."""
-        self.patience = Patience(fields.object("patience"))
+        self.patience = _patience(fields.object("patience"))
         uart = fields.object("uart")
         self.uart = uart.number("id", 0, 9, 1)
         self.baud = uart.number("baud", 1200, 5000000, 115200)
@@ -177,12 +166,15 @@ class Settings:
         self.usual = Running(Fields({}))
         """The defaults, for what only the chip can refuse."""
         self.running = self.usual
+        self.sleep: SleepSettings | None = None
+        """None for a node that never sleeps."""
         try:
             fields = Fields(document)
             if fields.has("eui"):
                 self.eui = _eui(fields)
             self.running = Running(fields)
             self.sampling = Sampling(fields)
+            self.sleep = _read_sleep(fields, self.sampling)
             self.unread = fields.unread()
         except SettingsError as problem:
             self.problem = problem
@@ -208,6 +200,16 @@ def _read_rules(
     return RuleSettings(fields, channels)
 
 
+def _read_sleep(fields: Fields, sampling: Sampling) -> "SleepSettings | None":
+    if not fields.has("sleep"):
+        return None
+    if sampling.rules is not None:
+        raise SettingsError("sleep", "rules and outputs need a node that stays awake")
+    from lilong_firmware.sleep.settings import SleepSettings  # noqa: PLC0415 - needed here alone
+
+    return SleepSettings(fields.object("sleep"))
+
+
 def read_settings(path: str, board_eui: bytes) -> Settings:
     """Read settings.json; it is never refused, see Settings."""
     data = read_file(path, FILE_LIMIT)
@@ -216,7 +218,7 @@ def read_settings(path: str, board_eui: bytes) -> Settings:
     try:
         text = data.decode()
         # MicroPython takes what a cut-off file still holds for the whole.
-        document = json.loads(text) if _is_whole(text) else None
+        document = json.loads(text) if _is_whole(data) else None
     except (ValueError, RuntimeError):
         document = None
     if document is None:
@@ -224,19 +226,19 @@ def read_settings(path: str, board_eui: bytes) -> Settings:
     return Settings(document, board_eui)
 
 
-def _is_whole(text: str) -> bool:
+def _is_whole(data: bytes) -> bool:
     """Whether every bracket outside of strings is closed."""
     depth = 0
     quoted = escaped = False
-    for character in text:
+    for octet in data:
         if quoted:
-            quoted = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
+            quoted = escaped or octet != _QUOTE
+            escaped = octet == _BACKSLASH and not escaped
+        elif octet == _QUOTE:
             quoted = True
-        elif character in "{[":
+        elif octet in b"{[":
             depth += 1
-        elif character in "}]":
+        elif octet in b"}]":
             depth -= 1
     return depth == 0 and not quoted
 
@@ -255,6 +257,15 @@ def _eui(fields: Fields) -> bytes:
     if len(eui) != _EUI_BYTES:
         raise SettingsError("eui", "must be 16 hexadecimal digits")
     return eui
+
+
+def _patience(fields: Fields) -> Patience:
+    return Patience(
+        1000 * fields.number("good_s", 1, 3600, 60),
+        1000 * fields.number("trial_s", 1, 86400, 600),
+        1000 * fields.number("configuration_s", 1, 86400, 600),
+        1000 * fields.number("recovery_s", 1, 86400, 1800),
+    )
 
 
 def _column(fields: Fields, column: "Any") -> int:

@@ -3,7 +3,7 @@
 import asyncio
 
 from lilong_firmware.crash import DUTY_FAILED, DUTY_STALLED, describe
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
             """Start its period again."""
 
 
-_LOOK_S = 2.0
+_LOOK_S = const(2.0)
 
 
 class Duty:

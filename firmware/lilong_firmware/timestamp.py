@@ -1,11 +1,9 @@
 """Time stamps of recordings as integers since 2000-01-01T00:00:00Z."""
 
+from lilong_firmware.clock import UNIX_AT_2000_S
 from lilong_firmware.decimal import scaled
 from lilong_firmware.errors import RowError
 from lilong_protocol.portable import const
-
-UNIX_AT_2000_S = 946684800
-"""Unix seconds at 2000-01-01T00:00:00Z."""
 
 _DAY_S = const(86400)
 _HOUR_S = const(3600)

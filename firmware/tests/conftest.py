@@ -93,6 +93,10 @@ class Gateway:
         self._session = self._new_session()
         self._session.hint()
 
+    def set_clock(self, clock_ms):
+        """Let its clock show this now."""
+        self.clock_ms, self._opened_ms = clock_ms, self._now_ms()
+
     def _take(self, event):
         if isinstance(event, HelloReceived):
             self.hellos.append(event.hello)
@@ -150,10 +154,15 @@ class Bench:
     def start(self, program=ROOT / "firmware" / "main.py", cause=1, heap="288wK", **more):
         firmware = ROOT / "firmware"
         shim = firmware / "lilong_firmware" / "virtual"
-        modules = self.modules or f"{ROOT / 'protocol'}:{firmware}"
+        modules = f"{shim}:.frozen:{ROOT / 'protocol'}:{firmware}"
+        if self.modules is not None:
+            place = self.folder / "m"
+            if not place.is_symlink():
+                place.symlink_to(self.modules)
+            modules = "m:.frozen"
         environment = {
             **more,
-            "MICROPYPATH": f"{shim}:.frozen:{modules}",
+            "MICROPYPATH": modules,
             "VNODE_UART": str(self._node_end),
             "VNODE_EUI": EUI,
             "VNODE_RESET_CAUSE": str(cause),

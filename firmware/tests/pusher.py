@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lilong_protocol import cbor, cose
 from lilong_protocol.manifest import APPLICATION, Manifest, Segment, encode_manifest
 from lilong_protocol.request import APPLY, DONE, OFFER, STATUS, WRITE
+from lilong_tools.update import imports
 
 ROOT = Path(__file__).parents[2]
 PIECE = 940
@@ -49,7 +50,7 @@ class Node:
         self.bench = bench
         self.gateway = bench.gateway
         self.program = ROOT / "firmware" / "main.py"
-        self.environment = environment or {}
+        self.environment = environment
         self.boots = 0
 
     def start(self, cause=1):
@@ -124,13 +125,9 @@ class Node:
 
 
 def application(version):
-    """Every module of the tree, as source, under another version."""
-    files = {}
-    for folder in ("firmware/lilong_firmware", "protocol/lilong_protocol"):
-        for path in (ROOT / folder).rglob("*.py"):
-            name = path.relative_to(ROOT / folder).as_posix()
-            if not name.startswith("virtual/") and "cryptography" not in name:
-                files[f"{Path(folder).name}/{name}"] = path.read_bytes()
-    files = {name: data or b"\n" for name, data in files.items()}
+    """Every module of the application, as source, under another version."""
+    tree = imports.source_tree(ROOT).modules()
+    names = {name: imports.segment_name(name, path)[: -len(".mpy")] for name, path in tree.items()}
+    files = {f"{names[name]}.py": path.read_bytes() or b"\n" for name, path in tree.items()}
     files["lilong_firmware/version.py"] = f'FIRMWARE = "lilong {version}"\n'.encode()
     return files

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lilong_firmware.configuration import check
+from lilong_firmware.configurations import check
 from lilong_firmware.errors import SettingsError
 from lilong_firmware.settings import Settings, read_settings
 

@@ -92,13 +92,14 @@ def test_everything_that_is_frozen_finds_what_it_imports(manifest):
 
 
 def may_miss(path, imported):
-    """Whether the import stands in a `try` that takes ImportError."""
+    """Whether the import stands in a `try` that takes ImportError, or in what takes it."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Try) and any(
             isinstance(handler.type, ast.Name) and handler.type.id == "ImportError"
             for handler in node.handlers
         ):
-            for statement in node.body:
+            taken = [statement for handler in node.handlers for statement in handler.body]
+            for statement in node.body + taken:
                 if imported in {name for name, _ in _imported(statement)}:
                     return True
     return False

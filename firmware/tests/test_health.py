@@ -5,8 +5,8 @@ import pytest
 
 import lilong_firmware.sensors
 from lilong_firmware.clock import Clock
-from lilong_firmware.health import Health, Past, absent_channels
-from lilong_firmware.health_channels import describe_node, health_channels
+from lilong_firmware.health import Health, Past
+from lilong_firmware.introduction import absent_channels, describe_node, health_channels
 from lilong_firmware.settings import Settings
 from lilong_protocol.descriptor import DESCRIPTOR_LIMIT, decode_descriptor
 

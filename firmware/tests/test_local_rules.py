@@ -308,7 +308,7 @@ class Store:
     def __init__(self):
         self.flash = Flash(8)
         self.journal = Journal(self.flash, os.urandom)
-        self.trace = Trace("", lambda: 0)
+        self.trace = Trace()
         self.lines = []
 
     def shelf(self, stream):
@@ -383,7 +383,7 @@ def here():
 
 @pytest.mark.parametrize("name", ["micropython", "micropython32"])
 def test_rules_act_and_tell_the_same_on_every_interpreter(name, request):
-    command = [request.getfixturevalue(name), "-X", "heapsize=200k"]
+    command = [request.getfixturevalue(name), "-X", "heapsize=400k"]
     assert output_of(command, "MICROPYPATH", [".frozen", *PATH]) == here()
 
 

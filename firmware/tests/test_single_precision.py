@@ -18,9 +18,9 @@ DRIVERS = SENSORS.parent / "drivers"
 """They wait for their chips; what they measure are integers."""
 # Waits of asyncio, shown below to be exact to a millisecond; and two settings that models use.
 WAITS = {
-    *("app", "collection", "ending", "link", "supervision", "fields", "settings"),
+    *("collection", "ending", "link", "supervision", "fields", "settings"),
     *("probation", "requests", "restart"),
-    *("instrument", "line", "local_rules"),
+    *("instrument", "line", "local_rules", "probe", "sleeper"),
 }
 KINDS = ["bicycle", "crowd", "elevator", "river", "vitals"]
 

@@ -35,7 +35,7 @@ class Node:
         self.retained = Retained(self.memory)
         self.journal = Journal(self.flash, lambda size: b"\7" * size)
         self.state = self.retained.state or State(3, 0xABCDEF, 60_000)
-        trace = Trace("", lambda: 0)
+        trace = Trace()
         self.cupboard = Cupboard(
             self.retained,
             self.exponents,

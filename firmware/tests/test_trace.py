@@ -4,8 +4,9 @@ import pytest
 
 from lilong_firmware.flash import FileFlash
 from lilong_firmware.journal import Journal
+from lilong_firmware.recording import Recording
 from lilong_firmware.row import Row
-from lilong_firmware.trace import Trace
+from lilong_firmware.trace import open_trace
 from lilong_protocol.blocks import encode_table
 
 DATA = 2
@@ -23,7 +24,7 @@ def open_node():
     def make(folder):
         flash = FileFlash(str(folder / "journal"), 100_000)
         journal = Journal(flash, os.urandom)
-        trace = Trace(str(folder / "trace.log"), lambda: 1234)
+        trace = Recording(str(folder / "trace.log"), lambda: 1234)
         trace.booted(9, journal)
         opened.extend((flash, trace))
         return journal, trace
@@ -87,6 +88,6 @@ def test_a_batch_that_was_announced_is_not_announced_again(tmp_path, open_node):
 
 
 def test_without_a_path_nothing_is_written(tmp_path):
-    trace = Trace("", lambda: 0)
+    trace = open_trace("", lambda: 0)
     trace.ended()
     assert list(tmp_path.iterdir()) == []

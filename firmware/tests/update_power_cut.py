@@ -15,7 +15,8 @@ from hashlib import sha256
 
 import loader
 from bootstate import CONFIRMED
-from lilong_firmware.configuration import KEPT, Configuration, Configurations
+from lilong_firmware.configuration import KEPT, Configuration
+from lilong_firmware.configurations import Configurations
 from lilong_firmware.errors import FirmwareError, RefusedError
 from lilong_firmware.sink import Inbox
 from lilong_firmware.transfer import Transfer

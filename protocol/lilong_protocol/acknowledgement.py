@@ -25,14 +25,6 @@ class Acknowledgement:
         self.window = window
 
 
-def pack_acknowledgements(entries: "list[Acknowledgement]") -> bytes:
-    """Return the plaintext of an ACK frame."""
-    fields: list[int] = []
-    for entry in entries:
-        fields += [entry.stream, entry.next, entry.bitmap, entry.window]
-    return cbor.encode_sequence(fields)
-
-
 def parse_acknowledgements(plaintext: bytes) -> "list[Acknowledgement]":
     """Return one to four entries; DecodeError for a missing or wrong number or a stream twice."""
     fields: list[Any] = cbor.decode_sequence(plaintext)

@@ -6,28 +6,39 @@ of the n - 1 steps / g]; or the steps. V: R1 column of the n values; or the valu
 """
 
 from lilong_protocol import cbor
-from lilong_protocol.columns import MAX_COUNT, decode_column, encode_column
-from lilong_protocol.errors import DecodeError, RangeError
+from lilong_protocol.block_encoder import (
+    ITEM_LIMIT,
+    MAX_CHANNEL,
+    MAX_READINGS,
+    SERIES,
+    SINGLE,
+    TABLE,
+    encode_series,
+    encode_single,
+    encode_table,
+)
+from lilong_protocol.columns import MAX_COUNT, decode_column
+from lilong_protocol.errors import DecodeError
 from lilong_protocol.fields import integer, integers, ranged
 from lilong_protocol.portable import TYPE_CHECKING
-from lilong_protocol.times import decode_start, decode_times, encode_start, encode_steps
+from lilong_protocol.times import decode_start, decode_times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from lilong_protocol.cbor import Item
 
-    from lilong_protocol.cbor import Encodable, Item
-
-SINGLE = 0
-SERIES = 1
-TABLE = 2
-
-ITEM_LIMIT = 480
-"""Bytes of one item on the wire; whoever encodes splits what came out longer."""
-
-MAX_READINGS = 4096
-"""Readings in one item: bounds what a few bytes of constant columns can swell to."""
-
-MAX_CHANNEL = 255
+__all__ = (
+    "ITEM_LIMIT",
+    "MAX_CHANNEL",
+    "MAX_READINGS",
+    "SERIES",
+    "SINGLE",
+    "TABLE",
+    "Block",
+    "decode_block",
+    "encode_series",
+    "encode_single",
+    "encode_table",
+)
 
 
 class Block:
@@ -49,40 +60,6 @@ class Block:
         self.count = len(times) * len(columns)
 
 
-def encode_single(channel: int, time: int, value: int, boot: "int | None" = None) -> bytes:
-    """Return the item of one reading. RangeError if a number is outside its range."""
-    _check_channels([channel])
-    return cbor.encode_sequence([SINGLE, channel, encode_start([time], boot), value])
-
-
-def encode_series(
-    channel: int,
-    times: "Sequence[int]",
-    values: "Sequence[int]",
-    boot: "int | None" = None,
-) -> bytes:
-    """Return the item of 2 to 1024 readings of one channel. RangeError for any other."""
-    _check_counts(times, [(channel, values)])
-    start = encode_start(times, boot)
-    return cbor.encode_sequence(
-        [SERIES, channel, start, len(times), encode_steps(times), _column(values)]
-    )
-
-
-def encode_table(
-    times: "Sequence[int]",
-    columns: "Sequence[tuple[int, Sequence[int]]]",
-    boot: "int | None" = None,
-) -> bytes:
-    """Return the item of channels sampled together, as (channel, values). RangeError if wrong."""
-    _check_counts(times, columns)
-    items: list[Encodable] = [TABLE, encode_start(times, boot), len(times), encode_steps(times)]
-    for channel, values in columns:
-        items.append(channel)
-        items.append(_column(values))
-    return cbor.encode_sequence(items)
-
-
 def decode_block(item: bytes) -> Block:
     """Return the readings of an item. DecodeError for any other bytes."""
     fields = cbor.decode_sequence(item)
@@ -99,28 +76,6 @@ def decode_block(item: bytes) -> Block:
         channel = ranged(fields[1], 0, MAX_CHANNEL, "channel")
         return Block(boot, [start], [(channel, [integer(fields[3], "value")])])
     raise DecodeError("block: wrong number of fields")
-
-
-def _check_channels(channels: "list[int]") -> None:
-    if not channels or len(set(channels)) != len(channels):
-        raise RangeError("block: no channel, or one twice")
-    if min(channels) < 0 or max(channels) > MAX_CHANNEL:
-        raise RangeError(f"block: a channel outside 0..{MAX_CHANNEL}")
-
-
-def _check_counts(times: "Sequence[int]", columns: "Sequence[tuple[int, Sequence[int]]]") -> None:
-    _check_channels([column[0] for column in columns])
-    count = len(times)
-    if not 2 <= count <= MAX_COUNT or count * len(columns) > MAX_READINGS:
-        raise RangeError(f"block: {count} times of {len(columns)} channels")
-    for channel, values in columns:
-        if len(values) != count:
-            raise RangeError(f"block: {count} times, {len(values)} values of channel {channel}")
-
-
-def _column(values: "Sequence[int]") -> "Encodable":
-    column = encode_column(values)
-    return list(values) if column is None else column
 
 
 def _read_table(fields: "list[Item]") -> Block:

@@ -6,7 +6,7 @@
 from lilong_protocol import cbor
 from lilong_protocol.errors import DecodeError, RangeError
 from lilong_protocol.fields import ranged, text
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ NAME_LIMIT = 32
 UNIT_LIMIT = 32
 QUANTITY_LIMIT = 64
 
-_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_NAME_CHARACTERS = _ALPHANUMERIC + ":._/-"
+_ALPHANUMERIC = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_PUNCTUATION = const(b":._/-")
 
 
 class Channel:
@@ -117,6 +117,7 @@ def _channel(row: "Item") -> Channel:
 
 def _is_name(text: str) -> bool:
     """Return whether RFC 8428, 4.5.1, allows the name."""
-    if not text or text[0] not in _ALPHANUMERIC:
+    octets = text.encode()
+    if not octets or octets[0] not in _ALPHANUMERIC:
         return False
-    return all(character in _NAME_CHARACTERS for character in text)
+    return all(octet in _ALPHANUMERIC or octet in _PUNCTUATION for octet in octets)

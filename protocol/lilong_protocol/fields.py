@@ -1,10 +1,14 @@
 """Checks of decoded CBOR items, before anything else sees them."""
 
 from lilong_protocol.errors import DecodeError
-from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from lilong_protocol.cbor import Item
+
+
+_BLANK = const(0x20)
+_DELETE = const(0x7F)
 
 
 def is_count(value: "Item", limit: int) -> bool:
@@ -41,6 +45,6 @@ def text(field: "Item", limit: int, what: str) -> str:
     """
     if not isinstance(field, str) or len(field) > limit:
         raise DecodeError(f"{what} is not a text of at most {limit} characters")
-    if any(character < " " or character == "\x7f" for character in field):
+    if any(octet < _BLANK or octet == _DELETE for octet in field.encode()):
         raise DecodeError(f"a control character in {what}")
     return field

@@ -16,12 +16,12 @@ this end is in this file.
 from lilong_protocol import cbor, events, frame, handshake
 from lilong_protocol.acknowledgement import MAX_WINDOW
 from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
-from lilong_protocol.description import parse_description
+from lilong_protocol.description_reader import follows, parse_description
 from lilong_protocol.errors import AuthenticationError, DecodeError
 from lilong_protocol.fields import ranged
 from lilong_protocol.node_streams import Candidates, NodeStreams
 from lilong_protocol.portable import TYPE_CHECKING, const
-from lilong_protocol.request import parse_response
+from lilong_protocol.question import parse_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -250,7 +250,7 @@ class GatewaySession:
 
     def _take_describe(self, session: NodeStreams, plaintext: bytes) -> None:
         description = parse_description(plaintext)
-        if not description.follows(session.hello, known=session.described):
+        if not follows(description, session.hello, known=session.described):
             raise DecodeError("a DESCRIBE that contradicts its HELLO")
         if not session.told:
             session.told = True

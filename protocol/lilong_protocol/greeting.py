@@ -1,6 +1,14 @@
 """How a node asks for a session: a HELLO now and then, under one of its keys."""
 
-from lilong_protocol import frame, handshake
+from lilong_protocol import frame
+from lilong_protocol.hello import (
+    RANDOM_BYTES,
+    Hello,
+    Welcome,
+    parse_welcome,
+    session_cipher,
+    welcome_head,
+)
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -68,7 +76,7 @@ class Greeter:
         """Return a fresh HELLO; the waits for the next ones grow."""
         streams = range(frame.STREAMS)
         self.first = [outbox.first(stream) for stream in streams]
-        hello = handshake.Hello(
+        hello = Hello(
             self._eui,
             self._greeting.boot_id,
             outbox.epoch,
@@ -80,24 +88,22 @@ class Greeter:
             self._greeting.firmware,
         )
         self._key = self._choose_key()
-        self._hello = hello.pack(self._key, self._random(handshake.RANDOM_BYTES))
+        self._hello = hello.pack(self._key, self._random(RANDOM_BYTES))
         self.said_ms = now_ms
         self.due_ms = now_ms + self._wait_ms + self._jitter_ms()
         if self._key == self._keys.current:
             self._wait_ms = min(2 * self._wait_ms, _HELLO_MAX_MS)
         return self._hello
 
-    def open_welcome(
-        self, header: frame.Header, data: bytes
-    ) -> "tuple[FrameCipher, handshake.Welcome]":
+    def open_welcome(self, header: frame.Header, data: bytes) -> "tuple[FrameCipher, Welcome]":
         """Return the keys of the session and the WELCOME.
 
         DecodeError, AuthenticationError: not the answer to the latest HELLO.
         """
-        head = handshake.welcome_head(data)
-        cipher = handshake.session_cipher(self._key, self._hello, head, node=True)
-        plaintext = cipher.open(header, data, handshake.Welcome.CLEAR_BYTES)
-        return cipher, handshake.parse_welcome(plaintext)
+        head = welcome_head(data)
+        cipher = session_cipher(self._key, self._hello, head, node=True)
+        plaintext = cipher.open(header, data, Welcome.CLEAR_BYTES)
+        return cipher, parse_welcome(plaintext)
 
     def succeeded(self) -> bool:
         """Note that a session has begun; False when its key could not be made the current one."""

@@ -5,7 +5,9 @@ MicroPython has SHA-256 and neither HMAC nor HKDF, so both are here.
 
 import hashlib
 
-_BLOCK_BYTES = 64
+from lilong_protocol.portable import const
+
+_BLOCK_BYTES = const(64)
 HASH_BYTES = 32
 
 

@@ -23,8 +23,8 @@ from lilong_protocol.cipher import FORGERY_LIMIT, FRAME_LIMIT
 from lilong_protocol.description import Description, descriptor_hash
 from lilong_protocol.dispatch import Dispatch
 from lilong_protocol.errors import DecodeError, ProtocolError
-from lilong_protocol.events import Acknowledged, Lost, Opened, Requested, Synchronised
 from lilong_protocol.greeting import Greeter
+from lilong_protocol.node_events import Acknowledged, Lost, Opened, Requested, Synchronised
 from lilong_protocol.portable import TYPE_CHECKING, const
 from lilong_protocol.request import parse_request
 from lilong_protocol.sender import MAX_TRIES
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from lilong_protocol.cipher import FrameCipher
     from lilong_protocol.dispatch import Outbox
-    from lilong_protocol.events import Event
     from lilong_protocol.greeting import Greeting
+    from lilong_protocol.node_events import Event
     from lilong_protocol.node_keys import NodeKeys
 
 CLOSED = 0

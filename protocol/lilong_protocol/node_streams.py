@@ -1,12 +1,11 @@
 """What the gateway holds of one node while it is on a link: its keys and its four streams."""
 
 from lilong_protocol import frame
-from lilong_protocol.acknowledgement import pack_acknowledgements
 from lilong_protocol.cipher import FORGERY_LIMIT
 from lilong_protocol.errors import AuthenticationError
 from lilong_protocol.portable import TYPE_CHECKING, const
-from lilong_protocol.receiver import Receiver
-from lilong_protocol.request import Question
+from lilong_protocol.question import Question
+from lilong_protocol.receiver import Receiver, pack_acknowledgements
 
 if TYPE_CHECKING:
     from lilong_protocol.cipher import FrameCipher

@@ -3,8 +3,11 @@
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import TypeVar
 
-    def const(value: int) -> int:
+    _Literal = TypeVar("_Literal")
+
+    def const(value: _Literal) -> _Literal:
         """Return `value`; MicroPython's compiler folds it instead."""
 
 else:

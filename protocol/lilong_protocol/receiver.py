@@ -1,5 +1,6 @@
 """The receiving half of a stream: what is durable, what is on its way to the disk."""
 
+from lilong_protocol import cbor
 from lilong_protocol.acknowledgement import BITMAP_BITS, MAX_WINDOW, Acknowledgement
 
 
@@ -61,3 +62,11 @@ class Receiver:
         while self.next in self._stored:
             self._stored.discard(self.next)
             self.next += 1
+
+
+def pack_acknowledgements(entries: "list[Acknowledgement]") -> bytes:
+    """Return the plaintext of an ACK frame."""
+    fields: list[int] = []
+    for entry in entries:
+        fields += [entry.stream, entry.next, entry.bitmap, entry.window]
+    return cbor.encode_sequence(fields)

@@ -4,52 +4,16 @@ A start counts from 2000 in the channel's unit, or is [boot, uptime_ms]. Steps a
 all are alike; or [g, R1 column of steps / g]; or plain integers.
 """
 
-from lilong_protocol.columns import decode_column, encode_column
-from lilong_protocol.errors import DecodeError, RangeError
+from lilong_protocol.block_encoder import MAX_BOOT
+from lilong_protocol.columns import decode_column
+from lilong_protocol.errors import DecodeError
 from lilong_protocol.fields import integers, ranged
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from lilong_protocol.cbor import Item
 
-    from lilong_protocol.cbor import Encodable, Item
-
-MAX_BOOT = 0xFFFFFFFF
 MAX_TIME = 0xFFFFFFFFFFFFFFFF
-
-
-def encode_start(times: "Sequence[int]", boot: "int | None") -> "Encodable":
-    """Return the first time, with its boot if there is one. RangeError for a negative time."""
-    if min(times) < 0:
-        raise RangeError("block: a time before 2000")
-    if boot is None:
-        return times[0]
-    if not 0 <= boot <= MAX_BOOT:
-        raise RangeError("block: the boot id is not 32 bits")
-    return [boot, times[0]]
-
-
-def encode_steps(times: "Sequence[int]") -> "Encodable":
-    """Return the shortest form of the steps between the times."""
-    steps = [times[index] - times[index - 1] for index in range(1, len(times))]
-    first = steps[0]
-    if first >= 0 and min(steps) == first == max(steps):
-        return first
-    divisor = _divisor(steps)
-    column = encode_column([step // divisor for step in steps] if divisor > 1 else steps)
-    return steps if column is None else [divisor, column]
-
-
-def _divisor(steps: "list[int]") -> int:
-    """Return the greatest common divisor."""
-    divisor = 0
-    for step in steps:
-        rest = abs(step)
-        while rest:
-            divisor, rest = rest, divisor % rest
-        if divisor == 1:
-            break
-    return divisor
 
 
 def decode_start(field: "Item") -> "tuple[int | None, int]":

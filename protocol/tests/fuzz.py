@@ -26,18 +26,17 @@ from lilong_protocol import (
     cobs,
     columns,
     description,
+    description_reader,
     descriptor,
     frame,
     handshake,
+    question,
     request,
     serial,
 )
-from lilong_protocol.acknowledgement import (
-    Acknowledgement,
-    pack_acknowledgements,
-    parse_acknowledgements,
-)
+from lilong_protocol.acknowledgement import Acknowledgement, parse_acknowledgements
 from lilong_protocol.errors import AuthenticationError, DecodeError
+from lilong_protocol.receiver import pack_acknowledgements
 
 KEY = bytes(range(16))
 PEAK_LIMIT_BYTES = 8 << 20
@@ -55,10 +54,10 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "blocks.decode_block": blocks.decode_block,
     "descriptor.decode_descriptor": descriptor.decode_descriptor,
     "parse_acknowledgements": parse_acknowledgements,
-    "parse_description": description.parse_description,
+    "parse_description": description_reader.parse_description,
     "parse_welcome": handshake.parse_welcome,
     "parse_request": request.parse_request,
-    "parse_response": request.parse_response,
+    "parse_response": question.parse_response,
     "parse_header": frame.parse_header,
     "hello_eui": handshake.hello_eui,
     "open_hello": lambda data: handshake.open_hello(data, KEY),

@@ -13,6 +13,7 @@ from lilong_protocol.description import descriptor_hash
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.events import Requested
 from lilong_protocol.greeting import Greeting
+from lilong_protocol.hello import hello_tag
 from lilong_protocol.memory_outbox import MemoryOutbox
 from lilong_protocol.node_session import OPEN, NodeSession
 from lilong_protocol.serial import wrap
@@ -78,7 +79,7 @@ def _bent_hello(dice: random.Random) -> bytes:
     nonce = dice.randbytes(8)
     versions = dice.choice((b"\x01\x01", b"\x01\x01", b"\x01\x07", b"\x02\x07", b"\x00\x00"))
     told = (frame.Header(frame.HELLO).pack() + versions + ends.EUI + nonce + body)[:1000]
-    return told + handshake._hello_tag(ends.KEY, nonce, told)
+    return told + hello_tag(ends.KEY, nonce, told)
 
 
 def _rogue_frame(dice: random.Random, cipher: FrameCipher) -> bytes:

@@ -3,17 +3,16 @@
 import binascii
 
 from lilong_protocol import cbor, frame, handshake, kdf
-from lilong_protocol.acknowledgement import (
-    Acknowledgement,
-    pack_acknowledgements,
-    parse_acknowledgements,
-)
+from lilong_protocol.acknowledgement import Acknowledgement, parse_acknowledgements
 from lilong_protocol.aead import Aead
-from lilong_protocol.description import Description, parse_description
+from lilong_protocol.description import Description
+from lilong_protocol.description_reader import parse_description
 from lilong_protocol.descriptor import Channel, decode_descriptor, encode_descriptor
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.gateway_session import GatewaySession
-from lilong_protocol.request import Request, Response, parse_request, parse_response
+from lilong_protocol.question import parse_response
+from lilong_protocol.receiver import pack_acknowledgements
+from lilong_protocol.request import Request, Response, parse_request
 from lilong_protocol.time_exchange import TimeExchange
 
 KEY = bytes(range(16))

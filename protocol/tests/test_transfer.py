@@ -1,12 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilong_protocol.acknowledgement import (
-    Acknowledgement,
-    pack_acknowledgements,
-    parse_acknowledgements,
-)
-from lilong_protocol.receiver import Receiver
+from lilong_protocol.acknowledgement import Acknowledgement, parse_acknowledgements
+from lilong_protocol.receiver import Receiver, pack_acknowledgements
 from lilong_protocol.round_trip import RoundTrip
 from lilong_protocol.sender import MAX_TRIES, Sender
 from lilong_protocol.time_exchange import TimeExchange

@@ -130,7 +130,7 @@ def test_the_sizes_are_those_of_the_files(built):
         part = "slot" if module["in_slot"] else "base"
         for architecture in ARCHITECTURES:
             mpy = (out / architecture / part / module["name"]).with_suffix(".mpy")
-            assert module["mpy_bytes"][architecture] == mpy.stat().st_size > 20
+            assert module["mpy_bytes"][architecture] == mpy.stat().st_size > 10
 
 
 def test_the_folders_add_up_to_all(built):

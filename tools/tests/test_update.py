@@ -360,7 +360,8 @@ def test_the_bundle_holds_what_a_node_imports_and_not_the_other_half():
 
 def test_nothing_is_imported_from_beyond_the_bundle(launcher, slot):
     program = (
-        "import sys\nimport lilong_firmware.app, lilong_firmware.board\n"
+        "import sys\nimport lilong_firmware.start\n"
+        "import lilong_firmware.preparation, lilong_firmware.assembly\n"
         "for name in sys.modules:\n if name.startswith('lilong'): print(name)\n"
     )
     modules = source_tree(None).modules()

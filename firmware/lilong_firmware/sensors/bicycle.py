@@ -2,13 +2,14 @@
 
 from lilong_firmware.sensors.chance import Chance
 from lilong_firmware.sensors.daytime import Daytime
+from lilong_protocol.portable import const
 
 BIKE_COUNT = 0
 OCC = 1
 LANE_BLOCKED = 2
 
-_COUNT_LIMIT = 500
-_CLEARED_S = 420.0
+_COUNT_LIMIT = const(500)
+_CLEARED_S = const(420.0)
 
 
 class Bicycle:

@@ -2,15 +2,16 @@
 
 from lilong_firmware.sensors.chance import Chance
 from lilong_firmware.sensors.daytime import Daytime
+from lilong_protocol.portable import const
 
 IN_CNT = 0
 OUT_CNT = 1
 OCC = 2
 DENS_X100 = 3
 
-_OCC_LIMIT = 20000
-_COUNTER_MASK = 0xFFFFFFFF
-_STAY_S = 1500.0
+_OCC_LIMIT = const(20000)
+_COUNTER_MASK = const(0xFFFFFFFF)
+_STAY_S = const(1500.0)
 
 
 class Crowd:

@@ -4,6 +4,7 @@ from math import pow, sqrt  # noqa: A004 - the float one
 
 from lilong_firmware.sensors.chance import Chance
 from lilong_firmware.sensors.daytime import Daytime, clamp
+from lilong_protocol.portable import const
 
 POS = 0
 VZ = 1
@@ -11,10 +12,10 @@ ACC_RMS = 2
 DOOR = 3
 PRESENCE = 4
 
-_FLOOR_M = 3.0
-_SPEED_M_S = 1.75
-_ACCELERATION_M_S2 = 0.9
-_JERK_M_S3 = 1.0
+_FLOOR_M = const(3.0)
+_SPEED_M_S = const(1.75)
+_ACCELERATION_M_S2 = const(0.9)
+_JERK_M_S3 = const(1.0)
 
 
 class _Phase:

