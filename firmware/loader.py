@@ -84,6 +84,18 @@ class Boot:
         self._state.failures = 0
         return self._state.save()
 
+    def keep(self) -> None:
+        """Copy to NVS what must outlive the file system, as far as the chip has one."""
+        try:
+            from copies import NAMESPACE, Copies  # noqa: PLC0415 - after a new key alone
+
+            copies = Copies(esp32.NVS(NAMESPACE), _say)
+        except (ImportError, AttributeError, OSError):
+            return
+        from keepsakes import Keepsakes  # noqa: PLC0415
+
+        Keepsakes(copies, "", _say).save()
+
     def begin_trial(self, slot: int, sequence: int, label: bytes = b"") -> bool:
         """Let the next boots try a slot; `label` names the partition where an image is."""
         state = self._state

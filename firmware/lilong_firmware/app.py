@@ -50,7 +50,7 @@ class App:
         """
         board = self._board
         try:
-            keys = read_keys("key.bin")
+            keys = read_keys("key.bin", self._boot.keep)
         except SettingsError as problem:
             board.log(str(problem))
             board.give_up()
@@ -101,7 +101,6 @@ def unload_start() -> None:
         "lilong_firmware.sensors.catalogue",
         "lilong_firmware.settings",
         "lilong_firmware.source",
-        "lilong_firmware.version",
         "lilong_protocol.descriptor",
     )
     gc.collect()

@@ -10,6 +10,7 @@ import machine
 
 from lilong_firmware.clock import UNIX_AT_2000_S, Clock
 from lilong_firmware.flash import FileFlash
+from lilong_firmware.version import device_class
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Board:
         return identity[:3] + b"\xff\xfe" + identity[3:6]
 
     def device_class(self) -> str:
-        """Return which updates this is for."""
-        return "lilong-" + ("esp32" if sys.platform == "esp32" else "unix")
+        """Return which updates this is for: those of its chip, or of virtual nodes."""
+        return device_class(sys.platform, getattr(sys.implementation, "_machine", ""))
 
     def random(self, size: int) -> bytes:
         """Return bytes of the hardware's random generator."""

@@ -10,13 +10,19 @@ from binascii import crc32
 from lilong_firmware.errors import SettingsError, StorageError
 from lilong_firmware.files import read_file, replace_file
 from lilong_protocol.node_keys import KEY_BYTES, NodeKeys
-from lilong_protocol.portable import const
+from lilong_protocol.portable import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CRC_BYTES = const(4)
 
 
-def read_keys(path: str) -> NodeKeys:
-    """Return the node's keys; SettingsError when there are none."""
+def read_keys(path: str, changed: "Callable[[], None] | None" = None) -> NodeKeys:
+    """Return the node's keys; SettingsError when there are none.
+
+    `changed` is called when the file holds others.
+    """
     data = read_file(path, 2 * KEY_BYTES + _CRC_BYTES + 1)
     if data is None:
         raise SettingsError(path, "cannot be read; provision the node")
@@ -27,14 +33,15 @@ def read_keys(path: str) -> NodeKeys:
         current, following = pair[:KEY_BYTES], pair[KEY_BYTES:]
     else:
         raise SettingsError(path, "must hold 16 bytes; provision the node again")
-    return NodeKeys(current, following, _Saver(path).save)
+    return NodeKeys(current, following, _Saver(path, changed).save)
 
 
 class _Saver:
     """Writes the slots of one file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, changed: "Callable[[], None] | None") -> None:
         self._path = path
+        self._changed = changed
 
     def save(self, current: bytes, following: "bytes | None") -> bool:
         """Make both slots durable at once; False when flash refused."""
@@ -46,4 +53,6 @@ class _Saver:
             replace_file(self._path, data)
         except StorageError:
             return False
+        if self._changed is not None:
+            self._changed()
         return True

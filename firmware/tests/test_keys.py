@@ -9,6 +9,7 @@ import pytest
 
 from lilong_firmware.errors import SettingsError
 from lilong_firmware.keys import read_keys
+from lilong_firmware.version import device_class
 from lilong_protocol.request import DONE, FAILED, REFUSED, REKEY, UNKNOWN
 
 OLD = bytes(range(16))
@@ -158,3 +159,30 @@ def test_a_key_that_cannot_be_kept_is_answered_so(bench):
     bench.run_until(lambda: len(bench.gateway.batches) > 3)
     assert bench.gateway.key == OLD
     assert bench.stop() == 0
+
+
+def test_who_copies_the_key_elsewhere_is_told_of_each_change_and_of_no_other(tmp_path):
+    path = tmp_path / "key.bin"
+    path.write_bytes(OLD)
+    told = []
+    keys = read_keys(str(path), lambda: told.append(path.read_bytes()))
+    assert told == []
+    assert keys.stage(NEW)
+    assert keys.stage(NEW)
+    assert keys.proven(NEW)
+    assert [len(data) for data in told] == [36, 16]
+    assert told[-1] == NEW
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "told"),
+    [
+        ("linux", "linux [GCC 14.2.0] version", "lilong-unix"),
+        ("esp32", "LILONG node with ESP32", "lilong-esp32"),
+        ("esp32", "LILONG node with ESP32S3", "lilong-esp32s3"),
+        ("esp32", "LILONG node with ESP32C3", "lilong-esp32c3"),
+        ("esp32", "", "lilong-esp32"),
+    ],
+)
+def test_a_node_takes_the_updates_of_its_chip(platform, machine, told):
+    assert device_class(platform, machine) == told
