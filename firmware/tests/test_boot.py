@@ -215,6 +215,10 @@ def test_a_provisioned_chip_starts_the_watchdog_and_imports_nothing_from_its_fla
     assert (found["resets"], found["watchdogs"], found["path"]) == (0, [60000], [".frozen"])
 
 
+def test_a_key_that_a_running_chip_takes_is_copied_to_nvs_at_once(chip):
+    assert chip("provisioned")["copied"] == OTHER
+
+
 def test_a_chip_without_a_key_leaves_a_person_alone(chip):
     found = chip("blank")
     assert (found["resets"], found["watchdogs"], found["key"]) == (0, [], "")
