@@ -1,3 +1,4 @@
+import json
 import random
 import time
 from pathlib import Path
@@ -295,3 +296,31 @@ def test_a_simulated_scenario_sleeps_and_ends_in_order(bench):
     found = [str(value) for _, _, value in node.gateway.readings(0)]
     assert found == [words[2] for words in bench.lines("s")]
     assert len(set(found)) > 1
+
+
+def test_real_drivers_are_read_in_each_wake_and_tell_what_goes_wrong(bench):
+    chip = {"chip": "sht4x", "address": 68, "temperature": 21.5, "humidity": 40}
+    world = {"i2c0": [{**chip, "faults": [["absent", 6, 9]]}]}
+    (bench.folder / "chips.json").write_text(json.dumps(world))
+    bench.settings(
+        sensor={"kind": "devices"},
+        buses={"i2c0": {"sda": 21, "scl": 22}},
+        devices={"box": {"driver": "sht4x", "bus": "i2c0"}},
+        channels=[
+            {"number": 0, "name": "t", "source": "box.temperature", "privacy": 0},
+            {"number": 2, "name": "box", "source": "box.status", "privacy": 0},
+        ],
+        health_ms=0,
+        sleep={"every_s": 1, "send_every_s": 5, "awake_s": 3, "linger_s": 0},
+    )
+    bench.gateway.set_clock(time.time_ns() // 1_000_000 - UNIX_AT_2000_MS)
+
+    def values(channel):
+        return [value for _, _, value in bench.gateway.readings(channel)]
+
+    bench.start()
+    bench.live_until(lambda: 1 in values(2) and values(2)[-1] == 0, 60)
+    assert all(abs(value - 2150) < 5 for value in values(0))
+    assert len(values(0)) == values(2).count(0) >= 6
+    assert len({hello.boot_id for hello in bench.gateway.hellos}) == 1
+    bench.kill()

@@ -3,41 +3,18 @@
 import random
 
 import a02yyuw_chip
+from checking import failed_kind, refused_key
+from scripted_bus import ChipLine, Pieces
 
 from lilong_firmware.drivers.a02yyuw import A02yyuw
-from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError, SettingsError
+from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError
 from lilong_firmware.fields import Fields
 
 EXAMPLE = b"\xff\x07\xa1\xa7"
 
 
-class Pieces:
-    """A line that gives one piece a look, then silence."""
-
-    def __init__(self, *pieces):
-        self._pieces = list(pieces)
-        self.discarded = 0
-
-    def read(self):
-        return self._pieces.pop(0) if self._pieces else b""
-
-    def discard(self):
-        self.discarded += 1
-
-
-class ChipLine:
-    """A line to a simulated chip; each look takes 25 ms of its time."""
-
-    def __init__(self, **entry):
-        self.now_s = 0.0
-        self.chip = a02yyuw_chip.Chip(entry, lambda: self.now_s)
-
-    def read(self):
-        self.now_s += 0.025
-        return self.chip.send()
-
-    def discard(self):
-        self.chip.send()
+def chip_line(**entry):
+    return ChipLine(a02yyuw_chip.Chip, 0.025, entry)
 
 
 def frame(distance_mm):
@@ -47,14 +24,6 @@ def frame(distance_mm):
 
 def driver(line, **options):
     return A02yyuw(line, Fields(options, "devices.water"))
-
-
-async def raised(line, **options):
-    try:
-        await driver(line, **options).measure()
-    except (AbsentError, DamagedError, NonsenseError) as error:
-        return type(error)
-    return None
 
 
 async def check_the_example_is_1953_mm():
@@ -93,12 +62,12 @@ async def check_damaged_frames_do_not_count():
 
 
 async def check_what_it_cannot_measure_is_nonsense():
-    assert await raised(Pieces(frame(0) * 5)) is NonsenseError
-    assert await raised(Pieces(frame(29) * 5)) is NonsenseError
-    assert await raised(Pieces(frame(4501) * 5)) is NonsenseError
-    assert await raised(Pieces(frame(0xFFFD) * 5)) is NonsenseError
+    assert await failed_kind(driver(Pieces(frame(0) * 5))) is NonsenseError
+    assert await failed_kind(driver(Pieces(frame(29) * 5))) is NonsenseError
+    assert await failed_kind(driver(Pieces(frame(4501) * 5))) is NonsenseError
+    assert await failed_kind(driver(Pieces(frame(0xFFFD) * 5))) is NonsenseError
     mixed = [frame(mm) for mm in (0, 0, 1000, 9000, 1000)]
-    assert await raised(Pieces(*mixed)) is NonsenseError
+    assert await failed_kind(driver(Pieces(*mixed))) is NonsenseError
     for mm in (30, 4500):
         assert await driver(Pieces(frame(mm) * 5)).measure() == [mm]
 
@@ -108,15 +77,11 @@ async def check_the_range_is_an_option():
     given = driver(None, **jsn).GIVES[0]
     assert (given.lowest, given.highest) == (200, 6000)
     assert await driver(Pieces(frame(6000) * 5), **jsn).measure() == [6000]
-    assert await raised(Pieces(frame(199) * 5), **jsn) is NonsenseError
+    assert await failed_kind(driver(Pieces(frame(199) * 5), **jsn)) is NonsenseError
 
 
 def check_a_range_the_wrong_way_round_is_refused():
-    key = ""
-    try:
-        driver(None, lowest_mm=500, highest_mm=500)
-    except SettingsError as error:
-        key = error.key
+    key = refused_key(driver, lowest_mm=500, highest_mm=500)
     assert key == "devices.water.highest_mm"
 
 
@@ -129,7 +94,7 @@ async def check_any_bytes_are_survived():
 
 
 async def check_a_range_of_distances_comes_through():
-    line = ChipLine(distance=[[0, 0.05], [60, 4.4]])
+    line = chip_line(distance=[[0, 0.05], [60, 4.4]])
     for second in (0, 29, 70):
         line.now_s = second
         (distance_mm,) = await driver(line).measure()
@@ -138,20 +103,20 @@ async def check_a_range_of_distances_comes_through():
 
 
 async def check_old_frames_do_not_count():
-    line = ChipLine(distance=[[0, 1.0], [30, 1.0], [30.1, 2.0]])
+    line = chip_line(distance=[[0, 1.0], [30, 1.0], [30.1, 2.0]])
     line.now_s = 31
     assert await driver(line).measure() == [2000]
 
 
 async def check_faults_are_told_apart_and_it_recovers():
     faults = [["absent", 10, 20], ["damaged", 20, 30], ["nonsense", 30, 40]]
-    line = ChipLine(distance=2.5, faults=faults)
+    line = chip_line(distance=2.5, faults=faults)
     for second, kind in ((10, AbsentError), (20, DamagedError), (30, NonsenseError), (40, None)):
         line.now_s = second + 0.01
-        assert await raised(line) is kind, second
+        assert await failed_kind(driver(line)) is kind, second
     assert await driver(line).measure() == [2500]
 
 
 async def check_a_blind_zone_is_nonsense():
-    assert await raised(ChipLine(distance=0.02)) is NonsenseError
-    assert await raised(ChipLine(distance=5.0)) is NonsenseError
+    assert await failed_kind(driver(chip_line(distance=0.02))) is NonsenseError
+    assert await failed_kind(driver(chip_line(distance=5.0))) is NonsenseError

@@ -3,15 +3,15 @@
 # predecessor BMP280 (BST-BMP280-DS001, section 3.12, "calculated values"), whose formulas are the
 # same. For humidity Bosch publishes none: see below.
 import random
-import time
 from struct import pack
 
 import bme280_chip
-from scripted_bus import ChipI2c, ScriptedI2c
+from checking import Clock, different, raised, refused_key
+from scripted_bus import ScriptedI2c, UnreliableI2c, broken_off
 
 from lilong_firmware.drivers import bme280
 from lilong_firmware.drivers.bme280 import Bme280, longest_us
-from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError, SettingsError
+from lilong_firmware.errors import AbsentError, DamagedError, NonsenseError
 from lilong_firmware.fields import Fields
 
 ADDRESS = 0x76
@@ -20,32 +20,6 @@ WORDS = (27504, 26435, -1000, 36477, -10685, 3024, 2855, 140, -7, 15500, -14600,
 LOW = pack("<HhhHhhhhhhhhBB", *(WORDS + (0, 75)))
 HIGH = pack("<hBbBbb", 380, 0, 305 >> 4, 305 & 15, 0, 30)
 RAW_T, RAW_P, RAW_H = 519888, 415148, 30000
-
-
-class Moment:
-    def __init__(self):
-        self.ahead_s = 0.0
-        self._start_s = time.time()
-
-    def __call__(self):
-        return time.time() - self._start_s + self.ahead_s
-
-
-class Unreliable(ChipI2c):
-    """Every so often a byte that comes is another, or none comes at all."""
-
-    def __init__(self, chips, one_in):
-        super().__init__(chips)
-        self.one_in = one_in
-
-    def readfrom(self, address, count):
-        data = bytearray(super().readfrom(address, count))
-        if self.one_in and random.getrandbits(16) % self.one_in == 0:
-            if random.getrandbits(2) == 0:
-                raise OSError(116)
-            for place in range(count):
-                data[place] = random.getrandbits(8)
-        return bytes(data)
 
 
 def reads(register, data):
@@ -73,41 +47,21 @@ def forced(data, hum=1, config=0, meas=0x24):
     return script + reads(0xF2, bytes((hum, 0, meas, config, 0)) + data)
 
 
+def sensor(bus, **options):
+    return Bme280(bus, Fields(options))
+
+
 def simulated(entry, **options):
-    moment = Moment()
-    bus = Unreliable({ADDRESS: bme280_chip.Chip(entry, moment)}, 0)
-    moment.ahead_s = 1
-    return Bme280(bus, Fields(options)), bus, moment
-
-
-async def raised(kind, driver):
-    try:
-        values = await driver.measure()
-    except kind as error:
-        return str(error)
-    raise AssertionError(values)
-
-
-async def different(driver, count):
-    """Return how many different values so many measurements give."""
-    found = set()
-    for _ in range(count):
-        found.add(tuple(await driver.measure()))
-    return len(found)
-
-
-def refused(**options):
-    try:
-        Bme280(None, Fields(options))
-    except SettingsError as error:
-        return error.key
-    raise AssertionError(options)
+    clock = Clock()
+    bus = UnreliableI2c({ADDRESS: bme280_chip.Chip(entry, clock)})
+    clock.ahead_s = 1
+    return sensor(bus, **options), bus, clock
 
 
 async def check_the_example_of_the_bmp280s_datasheet():
     # Section 3.12: 25.08 Cel, 100653.27 Pa.
     bus = ScriptedI2c(start() + forced(result()))
-    values = await Bme280(bus, Fields({})).measure()
+    values = await sensor(bus).measure()
     assert values[:2] == [2508, 1006533], values
     assert bus.done
 
@@ -171,28 +125,28 @@ async def check_the_options_reach_the_chip():
     script = start() + forced(result(), hum=3, config=16, meas=0xB4)
     bus = ScriptedI2c(script)
     options = {"oversampling_t": 16, "oversampling_p": 16, "oversampling_h": 4, "filter": 16}
-    await Bme280(bus, Fields(options)).measure()
+    await sensor(bus, **options).measure()
     assert bus.done
 
 
 def check_wrong_options_are_refused_by_name():
-    assert refused(address=0x78) == "address"
-    assert refused(oversampling_t=0) == "oversampling_t"
-    assert refused(oversampling_p=3) == "oversampling_p"
-    assert refused(oversampling_h=32) == "oversampling_h"
-    assert refused(filter=1) == "filter"
+    assert refused_key(sensor, address=0x78) == "address"
+    assert refused_key(sensor, oversampling_t=0) == "oversampling_t"
+    assert refused_key(sensor, oversampling_p=3) == "oversampling_p"
+    assert refused_key(sensor, oversampling_h=32) == "oversampling_h"
+    assert refused_key(sensor, filter=1) == "filter"
 
 
 async def check_what_is_skipped_is_not_there():
     bus = ScriptedI2c(start() + forced(result(0x80000, RAW_T, 0x8000), hum=0, meas=0x20))
-    driver = Bme280(bus, Fields({"oversampling_p": 0, "oversampling_h": 0}))
+    driver = sensor(bus, oversampling_p=0, oversampling_h=0)
     assert await driver.measure() == [2508, None, None]
     assert bus.done
 
 
 async def check_no_temperature_is_nonsense():
     bus = ScriptedI2c(start() + forced(result(RAW_P, 0x80000, RAW_H)))
-    assert "nothing" in await raised(NonsenseError, Bme280(bus, Fields({})))
+    assert "nothing" in await raised(NonsenseError, sensor(bus).measure())
 
 
 async def check_other_chips_are_told_apart():
@@ -203,24 +157,24 @@ async def check_other_chips_are_told_apart():
         (0xFF, DamagedError, "lines"),
     ):
         bus = ScriptedI2c(reads(0xD0, bytes((identity,))))
-        assert word in await raised(kind, Bme280(bus, Fields({})))
+        assert word in await raised(kind, sensor(bus).measure())
 
 
 async def check_a_calibration_that_cannot_be_is_damaged():
     for low, high in ((bytes(26), bytes(7)), (b"\xff" * 26, b"\xff" * 7)):
         calibration = reads(0x88, low) + reads(0xE1, high)
         script = reads(0xD0, b"\x60") + reads(0xF3, b"\x00") + calibration + calibration
-        assert "blank" in await raised(DamagedError, Bme280(ScriptedI2c(script), Fields({})))
+        assert "blank" in await raised(DamagedError, sensor(ScriptedI2c(script)).measure())
     script = start()
     script[-1] = ("<", ADDRESS, HIGH[:-1] + b"\x1f")
-    assert "each time" in await raised(DamagedError, Bme280(ScriptedI2c(script), Fields({})))
+    assert "each time" in await raised(DamagedError, sensor(ScriptedI2c(script)).measure())
 
 
 async def check_the_copying_of_the_calibration_is_waited_for():
     script = start()
     script[2:4] = reads(0xF3, b"\x01") + reads(0xF3, b"\x01") + reads(0xF3, b"\x00")
     bus = ScriptedI2c(script + forced(result()))
-    await Bme280(bus, Fields({})).measure()
+    await sensor(bus).measure()
     assert bus.done
 
 
@@ -229,16 +183,14 @@ async def check_settings_that_do_not_hold_are_noticed():
     for settings in ((0, 0, 0x24, 0, 0), (1, 0, 0, 0, 0), (1, 0, 0x25, 0, 0)):
         script = start() + forced(result())
         script[-1] = ("<", ADDRESS, bytes(settings) + result())
-        assert "hold" in await raised(DamagedError, Bme280(ScriptedI2c(script), Fields({})))
+        assert "hold" in await raised(DamagedError, sensor(ScriptedI2c(script)).measure())
 
 
 async def check_a_missing_chip_raises_an_os_error_at_each_step_and_comes_back():
     whole = start() + forced(result())
-    for step in range(len(whole)):
-        script = whole[:step] + [whole[step][:2] + (OSError(19),)] + whole
-        bus = ScriptedI2c(script)
-        driver = Bme280(bus, Fields({}))
-        assert await raised(OSError, driver)
+    for bus in broken_off(whole):
+        driver = sensor(bus)
+        assert await raised(OSError, driver.measure())
         assert (await driver.measure())[0] == 2508
         assert bus.done
 
@@ -253,10 +205,10 @@ async def check_random_bytes_raise_nothing_else_and_it_recovers():
             await driver.measure()
             good += 1
         except (OSError, AbsentError, DamagedError, NonsenseError):
-            driver = Bme280(bus, Fields({}))
+            driver = sensor(bus)
     assert 10 < good < 140, good
     bus.one_in = 0
-    temperature, pressure, humidity = await Bme280(bus, Fields({})).measure()
+    temperature, pressure, humidity = await sensor(bus).measure()
     assert abs(temperature - 2000) < 5
     assert abs(pressure - 1000000) < 200
     assert abs(humidity - 4000) < 30
@@ -296,17 +248,17 @@ async def check_the_simulated_chip_skips_what_is_not_asked_for():
 
 async def check_it_lives_through_each_fault_of_the_simulated_chip():
     faults = [["absent", 100, 200], ["damaged", 300, 400], ["nonsense", 500, 600]]
-    driver, _, moment = simulated({"temperature": 20, "faults": faults})
+    driver, _, clock = simulated({"temperature": 20, "faults": faults})
     for ahead_s, kind in ((150, OSError), (350, DamagedError), (550, NonsenseError)):
         assert abs((await driver.measure())[0] - 2000) <= 4
-        moment.ahead_s = ahead_s
-        assert await raised(kind, driver)
-        moment.ahead_s = ahead_s + 100
+        clock.ahead_s = ahead_s
+        assert await raised(kind, driver.measure())
+        clock.ahead_s = ahead_s + 100
     assert abs((await driver.measure())[0] - 2000) <= 4
 
 
 async def check_only_a_stuck_chip_says_the_same_again_and_again():
-    driver, _, moment = simulated({"faults": [["stuck", 100, 200]]})
+    driver, _, clock = simulated({"faults": [["stuck", 100, 200]]})
     assert await different(driver, 5) > 1
-    moment.ahead_s = 120
+    clock.ahead_s = 120
     assert await different(driver, 5) == 1

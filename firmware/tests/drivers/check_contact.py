@@ -1,15 +1,11 @@
 # No data sheet gives an example; bounce of up to 1 ms is that of reed contacts (reed-sensor.com).
-import asyncio
 import random
 
+from checking import PERIOD_MS, Ticks, changes_until, refused_key
 from contact_chip import Chip
 
 from lilong_firmware.drivers.contact import Contact
-from lilong_firmware.errors import SettingsError
 from lilong_firmware.fields import Fields
-
-PERIOD_MS = 1 << 30
-"""Ticks wrap so on a device."""
 
 
 class Pin:
@@ -26,10 +22,10 @@ class Pin:
         return int(self._pull == "up") if level is None else level
 
 
-class Pins:
+class Pins(Ticks):
     def __init__(self, begin_ms=0, step_ms=10, **entry):
+        super().__init__(begin_ms)
         self.looks = 0
-        self._begin_ms = begin_ms
         self._step_ms = step_ms
         self.opened = []
         self.chip = Chip(dict(entry, pin=13), lambda: self.ms / 1000)
@@ -43,10 +39,7 @@ class Pins:
         return Pin(self, number, pull)
 
     def now_ms(self):
-        return (self._begin_ms + self.ms) % PERIOD_MS
-
-    def passed_ms(self, later, earlier):
-        return (later - earlier + PERIOD_MS // 2) % PERIOD_MS - PERIOD_MS // 2
+        return self.wrapped(self.ms)
 
 
 def sensor(pins, **options):
@@ -55,16 +48,7 @@ def sensor(pins, **options):
 
 async def watched(driver, pins, looks):
     """Return the looks at which the driver said that something changed."""
-    calls = []
-    task = asyncio.create_task(driver.watch(lambda: calls.append(pins.looks)))
-    while pins.looks < looks:
-        await asyncio.sleep(0.001)
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
-    return calls
+    return await changes_until(driver, lambda: pins.looks, looks)
 
 
 async def check_a_closing_counts_when_it_has_lasted():
@@ -168,10 +152,4 @@ async def check_random_levels_are_counted_and_nothing_else():
 
 def check_options_that_cannot_be_are_refused():
     for key, value in (("pull", "sideways"), ("debounce_ms", -1), ("normally_closed", 1)):
-        try:
-            sensor(None, **{key: value})
-        except SettingsError as error:
-            named = error.key
-        else:
-            named = None
-        assert named == key, key
+        assert refused_key(sensor, **{key: value}) == key, key

@@ -1,10 +1,11 @@
 # NAMUR NE 43 gives limits, no example; scales are those of a transmitter of 0..10 bar.
 import random
 
+from checking import failure_of, refused_key
 from current_loop_chip import Chip
 
 from lilong_firmware.drivers.current_loop import CurrentLoop
-from lilong_firmware.errors import AbsentError, NonsenseError, SensorError, SettingsError
+from lilong_firmware.errors import AbsentError, NonsenseError, SensorError
 from lilong_firmware.fields import Fields
 
 BAR = {"name": "pressure", "unit": "Pa", "exponent": 2, "low": 0, "high": 10000}
@@ -45,14 +46,6 @@ def sensor(pins, **options):
     return CurrentLoop(pins, Fields({key: given[key] for key in given if given[key] is not None}))
 
 
-async def error_of(driver):
-    try:
-        await driver.measure()
-    except SensorError as error:
-        return error
-    raise AssertionError("no error")
-
-
 async def check_4_to_20_milliamperes_are_low_to_high():
     # At 100 ohm 1 mA is 100 mV.
     for microvolts, value in (
@@ -83,9 +76,9 @@ async def check_what_lies_between_the_range_and_a_failure_is_the_end_of_the_rang
 
 async def check_failures_are_3_6_milliamperes_or_less_and_21_or_more():
     for microvolts in (360000, 350000, 0):
-        assert isinstance(await error_of(sensor(Readings(microvolts))), AbsentError)
+        assert isinstance(await failure_of(sensor(Readings(microvolts))), AbsentError)
     for microvolts in (2100000, 2200000, 3100000):
-        assert isinstance(await error_of(sensor(Readings(microvolts))), NonsenseError)
+        assert isinstance(await failure_of(sensor(Readings(microvolts))), NonsenseError)
 
 
 async def check_a_scale_may_be_upside_down_and_negative():
@@ -151,7 +144,7 @@ async def check_each_failure_of_a_transmitter_and_that_it_recovers():
     driver = sensor(pins)
     for at_s, kind in ((10, AbsentError), (30, AbsentError), (50, NonsenseError)):
         pins.s = at_s
-        assert isinstance(await error_of(driver), kind), at_s
+        assert isinstance(await failure_of(driver), kind), at_s
         pins.s = at_s + 10
         assert await driver.measure() == [5000, 12000]
     pins.s = 150
@@ -171,10 +164,4 @@ def check_options_that_cannot_be_are_refused():
         ("shunt_mohm", 150000),
         ("samples", 0),
     ):
-        try:
-            sensor(None, **{key: value})
-        except SettingsError as error:
-            named = error.key
-        else:
-            named = None
-        assert named == key, key
+        assert refused_key(sensor, **{key: value}) == key, key

@@ -1,7 +1,7 @@
 import asyncio
 import random
-import time
 
+from checking import Clock, failure_of, refusal
 from ds18b20_chip import Chip
 from onewire import OneWire, OneWireError, crc8
 
@@ -11,7 +11,6 @@ from lilong_firmware.errors import (
     DamagedError,
     NonsenseError,
     SensorError,
-    SettingsError,
     WarmingError,
 )
 from lilong_firmware.fields import Fields
@@ -105,15 +104,6 @@ class Pin:
         self.chips = list(chips)
 
 
-class Now:
-    def __init__(self):
-        self.ahead_s = 0
-        self._begin_ns = time.time_ns()
-
-    def __call__(self):
-        return (time.time_ns() - self._begin_ns) / 1000000000 + self.ahead_s
-
-
 class Short:
     pull = 0
 
@@ -145,25 +135,9 @@ def sensor(wire, **options):
     return Ds18b20(wire, Fields(options))
 
 
-def simulated(*entries, now=None):
-    now = now or Now()
-    return OneWire(Pin(*[Chip(entry, now) for entry in entries]))
-
-
-async def error_of(driver):
-    try:
-        await driver.measure()
-    except SensorError as error:
-        return error
-    raise AssertionError("no error")
-
-
-def refusal(**options):
-    try:
-        sensor(None, **options)
-    except SettingsError as error:
-        return error
-    raise AssertionError(options)
+def simulated(*entries, clock=None):
+    clock = clock or Clock()
+    return OneWire(Pin(*[Chip(entry, clock) for entry in entries]))
 
 
 async def check_every_line_of_table_1_is_exact():
@@ -203,7 +177,9 @@ async def check_bits_that_are_undefined_are_taken_away():
 async def check_the_value_of_the_power_on_is_none():
     # Figure 9, power-up state; byte 6 is 0Ch until something was measured.
     script = setting_up(configuration=0x1F) + measuring(scratchpad(0x0550, 0x1F, 0x0C))
-    assert isinstance(await error_of(sensor(ScriptedWire(script), rom=ROM, bits=9)), WarmingError)
+    assert isinstance(
+        await failure_of(sensor(ScriptedWire(script), rom=ROM, bits=9)), WarmingError
+    )
 
 
 async def check_a_clone_that_does_not_count_in_byte_6_can_reach_85_cel():
@@ -223,14 +199,14 @@ async def check_a_chip_that_lost_its_power_is_set_up_again():
     wire = ScriptedWire(script)
     driver = sensor(wire, rom=ROM, bits=9)
     assert await driver.measure() == [250000]
-    assert isinstance(await error_of(driver), WarmingError)
+    assert isinstance(await failure_of(driver), WarmingError)
     assert await driver.measure() == [255000]
     assert wire.done
 
 
 async def check_a_conversion_that_failed_is_nonsense():
     script = setting_up(configuration=0x1F) + measuring(scratchpad(0x07FF, 0x1F))
-    error = await error_of(sensor(ScriptedWire(script), rom=ROM, bits=9))
+    error = await failure_of(sensor(ScriptedWire(script), rom=ROM, bits=9))
     assert isinstance(error, NonsenseError)
 
 
@@ -242,28 +218,28 @@ async def check_each_way_to_be_wired_badly_has_its_error():
         (scratchpad(0x0190)[:8] + b"\x00", DamagedError),
     ):
         wire = ScriptedWire(begin + [("<", pad)])
-        assert isinstance(await error_of(sensor(wire, rom=ROM)), kind), kind
+        assert isinstance(await failure_of(sensor(wire, rom=ROM)), kind), kind
         assert wire.done
-    assert isinstance(await error_of(sensor(ScriptedWire([("reset", False)]))), AbsentError)
+    assert isinstance(await failure_of(sensor(ScriptedWire([("reset", False)]))), AbsentError)
 
 
 def check_a_rom_with_a_wrong_digit_is_refused_before_there_is_a_bus():
     for given in ("28ca610a00000088", "28ca610a0000", "nonsense", "", "2"):
-        assert refusal(rom=given).key == "rom", given
+        assert refusal(sensor, rom=given).key == "rom", given
     sensor(None, rom=ROM.upper())
 
 
 def check_a_ds18s20_is_refused_by_its_family():
     digits = "".join(["%02x" % byte for byte in rom("10ca610a000000")])
-    assert "no DS18B20" in refusal(rom=digits).problem
-    assert refusal(bits=13).key == "bits"
+    assert "no DS18B20" in refusal(sensor, rom=digits).problem
+    assert refusal(sensor, bits=13).key == "bits"
 
 
 async def check_random_bytes_are_errors():
     random.seed(1)
     for index in range(300):
         options = {"rom": ROM} if index % 2 else {}
-        assert isinstance(await error_of(sensor(RandomWire(), **options)), SensorError)
+        assert isinstance(await failure_of(sensor(RandomWire(), **options)), SensorError)
 
 
 def check_random_scratchpads_are_values_or_errors():
@@ -303,7 +279,7 @@ async def check_several_chips_on_a_line_each_give_their_own():
     for chip, value in zip(wire.pin.chips, (100000, 200000, 300000, 400000)):
         digits = "".join(["%02x" % byte for byte in chip.rom])
         assert await sensor(wire, rom=digits, bits=9).measure() == [value]
-    error = await error_of(sensor(wire, bits=9))
+    error = await failure_of(sensor(wire, bits=9))
     assert isinstance(error, AbsentError)
     for chip in wire.pin.chips:
         assert "".join(["%02x" % byte for byte in chip.rom]) in error.problem
@@ -311,7 +287,7 @@ async def check_several_chips_on_a_line_each_give_their_own():
 
 async def check_a_chip_of_another_type_beside_it_does_no_harm():
     entry = {"rom": "10ca610a000000"}
-    error = await error_of(sensor(simulated(entry)))
+    error = await failure_of(sensor(simulated(entry)))
     assert isinstance(error, AbsentError)
     assert "10ca610a000000" in error.problem
     wire = simulated(entry, {"temperature": 10})
@@ -319,14 +295,14 @@ async def check_a_chip_of_another_type_beside_it_does_no_harm():
 
 
 async def check_a_short_circuit_and_an_empty_line_are_errors():
-    assert isinstance(await error_of(sensor(OneWire(Pin(Short())))), DamagedError)
-    assert isinstance(await error_of(sensor(OneWire(Pin(Short())), rom=ROM)), DamagedError)
-    assert isinstance(await error_of(sensor(OneWire(Pin()))), AbsentError)
-    assert isinstance(await error_of(sensor(simulated({}), rom=OTHER)), AbsentError)
+    assert isinstance(await failure_of(sensor(OneWire(Pin(Short())))), DamagedError)
+    assert isinstance(await failure_of(sensor(OneWire(Pin(Short())), rom=ROM)), DamagedError)
+    assert isinstance(await failure_of(sensor(OneWire(Pin()))), AbsentError)
+    assert isinstance(await failure_of(sensor(simulated({}), rom=OTHER)), AbsentError)
 
 
 async def check_each_fault_of_the_simulated_chip_and_that_it_recovers():
-    now = Now()
+    clock = Clock()
     wire = simulated(
         {
             "temperature": [[0, 20], [450, 20], [460, 30]],
@@ -338,7 +314,7 @@ async def check_each_fault_of_the_simulated_chip_and_that_it_recovers():
                 ["stuck", 450, 550],
             ],
         },
-        now=now,
+        clock=clock,
     )
     driver = sensor(wire, bits=9)
     assert await driver.measure() == [200000]
@@ -348,14 +324,14 @@ async def check_each_fault_of_the_simulated_chip_and_that_it_recovers():
         (300, NonsenseError),
         (400, WarmingError),
     ):
-        now.ahead_s = at_s
-        assert isinstance(await error_of(driver), kind), kind
-        now.ahead_s = at_s + 60 if at_s < 400 else at_s
+        clock.ahead_s = at_s
+        assert isinstance(await failure_of(driver), kind), kind
+        clock.ahead_s = at_s + 60 if at_s < 400 else at_s
         if at_s < 400:
             assert await driver.measure() == [200000]
-    now.ahead_s = 500
+    clock.ahead_s = 500
     assert await driver.measure() == [200000]
-    now.ahead_s = 600
+    clock.ahead_s = 600
     assert await driver.measure() == [300000]
 
 
@@ -372,8 +348,8 @@ async def check_nothing_holds_others_up_for_longer_than_two_milliseconds():
             self.spent_us += 70
             return OneWire._slot(self, level)
 
-    now = Now()
-    wire = Timed(Pin(Chip({}, now), Chip({"rom": "10ca610a000000"}, now)))
+    clock = Clock()
+    wire = Timed(Pin(Chip({}, clock), Chip({"rom": "10ca610a000000"}, clock)))
     longest_us = 0
     task = asyncio.create_task(sensor(wire, bits=9).measure())
     while not task.done():

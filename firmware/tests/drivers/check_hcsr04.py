@@ -1,10 +1,11 @@
 # The user guide's examples: uS / 58 = centimeters; and high level time * 340 m/s / 2.
 import random
 
+from checking import failure_of, refused_key
 from hcsr04_chip import Chip
 
 from lilong_firmware.drivers.hcsr04 import Hcsr04, _speed_mm_s
-from lilong_firmware.errors import AbsentError, NonsenseError, SensorError, SettingsError
+from lilong_firmware.errors import AbsentError, NonsenseError, SensorError
 from lilong_firmware.fields import Fields
 
 
@@ -74,14 +75,6 @@ def sensor(pins, **options):
     return Hcsr04(pins, Fields(dict({"samples": 1}, trigger=5, echo=18, **options)))
 
 
-async def error_of(driver):
-    try:
-        await driver.measure()
-    except SensorError as error:
-        return error
-    raise AssertionError("no error")
-
-
 async def check_58_microseconds_are_a_centimetre():
     # It is 344.8 m/s, air of 23 Cel; the guide promises 3 mm.
     for centimetres in (2, 10, 100, 250):
@@ -126,19 +119,19 @@ async def check_the_median_counts():
 
 async def check_echoes_that_are_missing_count_against_it():
     assert await sensor(Echoes(5882, -2, 5882), samples=3, celsius=14).measure() == [999]
-    assert isinstance(await error_of(sensor(Echoes(5882, -2, -1), samples=3)), NonsenseError)
-    assert isinstance(await error_of(sensor(Echoes(5882, -2), samples=2)), AbsentError)
+    assert isinstance(await failure_of(sensor(Echoes(5882, -2, -1), samples=3)), NonsenseError)
+    assert isinstance(await failure_of(sensor(Echoes(5882, -2), samples=2)), AbsentError)
 
 
 async def check_no_pulse_is_absent_and_38_milliseconds_are_nonsense():
-    assert isinstance(await error_of(sensor(Echoes(-2))), AbsentError)
-    assert isinstance(await error_of(sensor(Echoes(38000))), NonsenseError)
+    assert isinstance(await failure_of(sensor(Echoes(-2))), AbsentError)
+    assert isinstance(await failure_of(sensor(Echoes(38000))), NonsenseError)
 
 
 async def check_a_module_that_hangs_is_not_triggered():
     pins = Echoes()
     pins.high = 1
-    assert isinstance(await error_of(sensor(pins)), NonsenseError)
+    assert isinstance(await failure_of(sensor(pins)), NonsenseError)
     assert pins.triggers == []
 
 
@@ -161,7 +154,7 @@ async def check_distances_of_the_simulated_module():
     for distance_m in (0.02, 0.5, 1.234, 4):
         (distance_mm,) = await sensor(Pins(distance=distance_m)).measure()
         assert abs(distance_mm - distance_m * 1000) <= 1, (distance_m, distance_mm)
-    assert isinstance(await error_of(sensor(Pins(distance=6))), NonsenseError)
+    assert isinstance(await failure_of(sensor(Pins(distance=6))), NonsenseError)
 
 
 async def check_each_fault_of_the_simulated_module_and_that_it_recovers():
@@ -172,7 +165,7 @@ async def check_each_fault_of_the_simulated_module_and_that_it_recovers():
     driver = sensor(pins)
     for at_s, kind in ((10, AbsentError), (30, NonsenseError)):
         pins.s = at_s
-        assert isinstance(await error_of(driver), kind), at_s
+        assert isinstance(await failure_of(driver), kind), at_s
         pins.s = at_s + 10
         assert await driver.measure() == [1000]
     pins.s = 150
@@ -183,10 +176,4 @@ async def check_each_fault_of_the_simulated_module_and_that_it_recovers():
 
 def check_options_that_cannot_be_are_refused():
     for key, value in (("celsius", 86), ("samples", 0), ("samples", 16)):
-        try:
-            Hcsr04(None, Fields({"trigger": 5, "echo": 18, key: value}))
-        except SettingsError as error:
-            named = error.key
-        else:
-            named = None
-        assert named == key, key
+        assert refused_key(sensor, **{key: value}) == key, key

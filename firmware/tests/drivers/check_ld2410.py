@@ -4,22 +4,17 @@ import asyncio
 import random
 
 import ld2410_chip
-from scripted_bus import ScriptedLine
+from checking import ended, failed_kind, hexed, refused_key
+from scripted_bus import ChipLine, Pieces, ScriptedLine
 
 from lilong_firmware.drivers.ld2410 import Ld2410
 from lilong_firmware.errors import (
     AbsentError,
     DamagedError,
     NonsenseError,
-    SettingsError,
     WarmingError,
 )
 from lilong_firmware.fields import Fields
-
-
-def hexed(text):
-    return bytes([int(part, 16) for part in text.split()])
-
 
 # Section 2.3.2.
 BASIC = hexed("F4 F3 F2 F1 0D 00 02 AA 02 51 00 00 00 00 3B 00 00 55 00 F8 F7 F6 F5")
@@ -48,47 +43,12 @@ SET_SENSITIVITY = hexed(
 SENSITIVITY_SET = hexed("FD FC FB FA 04 00 64 01 00 00 04 03 02 01")
 
 
-class Pieces:
-    """A line that gives one piece a look, then silence."""
-
-    def __init__(self, *pieces):
-        self._pieces = list(pieces)
-
-    def read(self):
-        return self._pieces.pop(0) if self._pieces else b""
-
-    def discard(self):
-        """Nothing lies there yet: each piece comes when it is looked for."""
-
-
-class ChipLine:
-    """A line to a simulated radar; each look takes 50 ms of its time."""
-
-    def __init__(self, **entry):
-        self.now_s = 0.0
-        self.chip = ld2410_chip.Chip(entry, lambda: self.now_s)
-
-    def read(self):
-        self.now_s += 0.05
-        return self.chip.send()
-
-    def discard(self):
-        self.chip.send()
-
-    async def write(self, data):
-        self.chip.receive(data)
+def chip_line(**entry):
+    return ChipLine(ld2410_chip.Chip, 0.05, entry)
 
 
 def driver(line, **options):
     return Ld2410(line, Fields(options, "devices.hall"))
-
-
-async def raised(radar):
-    try:
-        await radar.measure()
-    except (AbsentError, DamagedError, NonsenseError, WarmingError) as error:
-        return type(error)
-    return None
 
 
 async def check_the_basic_report_is_the_example():
@@ -122,7 +82,7 @@ async def check_noise_detection_is_warming_up():
     # Table 14: 4 to 6 are valid during the detection of background noise alone.
     for state in (4, 5, 6):
         report = BASIC[:8] + bytes((state,)) + BASIC[9:]
-        assert await raised(driver(Pieces(report))) is WarmingError
+        assert await failed_kind(driver(Pieces(report))) is WarmingError
 
 
 async def check_the_newest_report_counts():
@@ -209,42 +169,39 @@ async def check_reports_go_on_after_a_refusal():
     line = ScriptedLine(
         [(ENABLE, ENABLED), (READ, PARAMETERS), (near, refused), (FINISH, FINISHED)]
     )
-    assert await raised(driver(line, moving_gate=2)) is NonsenseError
+    assert await failed_kind(driver(line, moving_gate=2)) is NonsenseError
     assert line.done
 
 
 async def check_parameters_of_another_form_are_damage():
     bad = PARAMETERS[:4] + b"\x04\x00" + PARAMETERS[6:10] + PARAMETERS[-4:]
     line = ScriptedLine([(ENABLE, ENABLED), (READ, bad), (FINISH, FINISHED)])
-    assert await raised(driver(line, moving_gate=2)) is DamagedError
+    assert await failed_kind(driver(line, moving_gate=2)) is DamagedError
     assert line.done
 
 
 async def check_without_options_nothing_is_written():
     radar = driver(ScriptedLine([(b"never", b"")]))
-    assert await raised(radar) is AbsentError
-
-
-def refused_key(**options):
-    try:
-        driver(None, **options)
-    except SettingsError as error:
-        return error.key
-    return None
+    assert await failed_kind(radar) is AbsentError
 
 
 def check_options_that_cannot_be_are_refused_by_name():
-    assert refused_key(moving_gate=9) == "devices.hall.moving_gate"
-    assert refused_key(stationary_gate=1) == "devices.hall.stationary_gate"
-    assert refused_key(no_one_s=65536) == "devices.hall.no_one_s"
-    assert refused_key(moving_sensitivity=[40] * 8) == "devices.hall.moving_sensitivity"
-    assert refused_key(moving_sensitivity=[101] * 9) == "devices.hall.moving_sensitivity"
-    assert refused_key(stationary_sensitivity=["a"] * 7) == "devices.hall.stationary_sensitivity"
-    assert refused_key(stationary_sensitivity=[0] * 7, moving_sensitivity=[100] * 9) is None
+    assert refused_key(driver, moving_gate=9) == "devices.hall.moving_gate"
+    assert refused_key(driver, stationary_gate=1) == "devices.hall.stationary_gate"
+    assert refused_key(driver, no_one_s=65536) == "devices.hall.no_one_s"
+    assert refused_key(driver, moving_sensitivity=[40] * 8) == "devices.hall.moving_sensitivity"
+    assert refused_key(driver, moving_sensitivity=[101] * 9) == "devices.hall.moving_sensitivity"
+    assert (
+        refused_key(driver, stationary_sensitivity=["a"] * 7)
+        == "devices.hall.stationary_sensitivity"
+    )
+    assert (
+        refused_key(driver, stationary_sensitivity=[0] * 7, moving_sensitivity=[100] * 9) is None
+    )
 
 
 async def check_the_radar_is_set_to_the_options():
-    line = ChipLine(stationary_distance=1.6, stationary_energy=33)
+    line = chip_line(stationary_distance=1.6, stationary_energy=33)
     radar = driver(line)
     assert (await radar.measure())[0] == 0
     options = {"stationary_gate": 3, "no_one_s": 0, "stationary_sensitivity": [32] * 7}
@@ -260,11 +217,11 @@ async def check_the_radar_is_set_to_the_options():
 
 
 async def check_a_radar_that_comes_back_is_set_again():
-    line = ChipLine(faults=[["absent", 5, 9]], moving_distance=3, moving_energy=90)
+    line = chip_line(faults=[["absent", 5, 9]], moving_distance=3, moving_energy=90)
     radar = driver(line, moving_gate=5)
     assert (await radar.measure())[1] == 300
     line.now_s = 5
-    assert await raised(radar) is AbsentError
+    assert await failed_kind(radar) is AbsentError
     line.now_s = 10
     line.chip.gates = [2, 2]
     assert (await radar.measure())[1] == 300
@@ -273,7 +230,7 @@ async def check_a_radar_that_comes_back_is_set_again():
 
 async def check_a_range_of_targets_comes_through():
     for engineering in (False, True):
-        line = ChipLine(
+        line = chip_line(
             moving_distance=[[0, 0.5], [100, 5.5]], moving_energy=80, engineering=engineering
         )
         radar = driver(line)
@@ -288,7 +245,7 @@ async def check_a_range_of_targets_comes_through():
 
 async def check_faults_are_told_apart_and_it_recovers():
     faults = [["absent", 10, 20], ["damaged", 20, 30], ["nonsense", 30, 40]]
-    line = ChipLine(moving_distance=2, moving_energy=50, faults=faults)
+    line = chip_line(moving_distance=2, moving_energy=50, faults=faults)
     line.chip.entry["calibrating"] = [[0, 0], [40, 4], [50, 0]]
     radar = driver(line)
     for second, kind in (
@@ -299,7 +256,7 @@ async def check_faults_are_told_apart_and_it_recovers():
         (50, None),
     ):
         line.now_s = second + 0.01
-        assert await raised(radar) is kind, second
+        assert await failed_kind(radar) is kind, second
         if second == 30:
             assert (await radar.measure())[2] > Ld2410.GIVES[2].highest
     assert await radar.measure() == [1, 200, 50, None, None, 200]
@@ -311,17 +268,13 @@ async def watched(radar, line, until_s):
     task = asyncio.create_task(radar.watch(lambda: changes.append(line.now_s)))
     while line.now_s < until_s:
         await asyncio.sleep(0.01)
-    values = await raised(radar)
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
+    values = await failed_kind(radar)
+    await ended(task)
     return changes, values
 
 
 async def check_it_tells_when_presence_changes():
-    line = ChipLine(moving_distance=2, moving_energy=[[0, 0], [0.4, 0], [0.41, 90]], no_one_s=0)
+    line = chip_line(moving_distance=2, moving_energy=[[0, 0], [0.4, 0], [0.41, 90]], no_one_s=0)
     changes, error = await watched(driver(line), line, 1.0)
     assert error is None
     assert len(changes) == 2
@@ -329,7 +282,7 @@ async def check_it_tells_when_presence_changes():
 
 
 async def check_a_report_older_than_a_second_is_absence():
-    line = ChipLine(moving_distance=2, moving_energy=90, faults=[["absent", 0.3, 99]])
+    line = chip_line(moving_distance=2, moving_energy=90, faults=[["absent", 0.3, 99]])
     radar = driver(line)
     changes, error = await watched(radar, line, 1.6)
     assert len(changes) == 1
@@ -341,4 +294,4 @@ async def check_old_reports_do_not_count_without_a_watch():
         def discard(self):
             self._pieces.clear()
 
-    assert await raised(driver(Full(BASIC))) is AbsentError
+    assert await failed_kind(driver(Full(BASIC))) is AbsentError

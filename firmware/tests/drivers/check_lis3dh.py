@@ -3,14 +3,14 @@
 import asyncio
 import math
 import random
-import time
 from struct import pack
 
 import lis3dh_chip
-from scripted_bus import ChipI2c, ScriptedI2c
+from checking import Clock, ended, measured_of, raised, refused_key
+from scripted_bus import ScriptedI2c, UnreliableI2c, broken_off
 
 from lilong_firmware.drivers.lis3dh import Lis3dh, angle_us, root
-from lilong_firmware.errors import AbsentError, DamagedError, SensorError, SettingsError
+from lilong_firmware.errors import AbsentError, DamagedError
 from lilong_firmware.fields import Fields
 
 ADDRESS = 0x18
@@ -19,31 +19,6 @@ G = 9.80665
 # datasheet's table 4 its 1 g is 1024 mg.
 ZERO, SOME, ONE = b"\x00\x00", b"\xe0\x15", b"\x00\x40"
 MINUS_SOME, MINUS_ONE = b"\x20\xea", b"\x00\xc0"
-
-
-class Moment:
-    def __init__(self):
-        self.ahead_s = 0.0
-        self._start_s = time.time()
-
-    def __call__(self):
-        return time.time() - self._start_s + self.ahead_s
-
-
-class Unreliable(ChipI2c):
-    """Every so often a byte that comes is another, or none comes at all."""
-
-    def __init__(self, chips):
-        super().__init__(chips)
-        self.one_in = 0
-
-    def readfrom(self, address, count):
-        data = super().readfrom(address, count)
-        if self.one_in and random.getrandbits(16) % self.one_in == 0:
-            if random.getrandbits(2) == 0:
-                raise OSError(116)
-            return bytes([random.getrandbits(8) for _ in data])
-        return data
 
 
 def reads(register, data):
@@ -74,13 +49,17 @@ def samples(data, source=None):
     return script
 
 
+def sensor(bus, **options):
+    return Lis3dh(bus, Fields(options))
+
+
 def simulated(entry, **options):
-    moment = Moment()
-    chip = lis3dh_chip.Chip(entry, moment)
-    bus = Unreliable({ADDRESS: chip})
+    clock = Clock()
+    chip = lis3dh_chip.Chip(entry, clock)
+    bus = UnreliableI2c({ADDRESS: chip})
     settings = {"rate": 400}
     settings.update(options)
-    return Lis3dh(bus, Fields(settings)), chip, bus, moment
+    return sensor(bus, **settings), chip, bus, clock
 
 
 async def measured(data, scale=0, source=None, **options):
@@ -95,28 +74,12 @@ async def measured_each(several, scale=0, source=None, **options):
     bus = ScriptedI2c(script)
     settings = {"rate": 400}
     settings.update(options)
-    driver = Lis3dh(bus, Fields(settings))
+    driver = sensor(bus, **settings)
     values = []
     for _ in several:
         values.append(await driver.measure())  # noqa: PERF401 - MicroPython cannot
     assert bus.done
     return values
-
-
-async def raised(kind, driver):
-    try:
-        values = await driver.measure()
-    except kind as error:
-        return str(error)
-    raise AssertionError(values)
-
-
-def refused(**options):
-    try:
-        Lis3dh(None, Fields(options))
-    except SettingsError as error:
-        return error.key
-    raise AssertionError(options)
 
 
 def steps(*triples):
@@ -209,12 +172,12 @@ async def check_an_overrun_means_32_samples():
 async def check_an_empty_fifo_is_waited_for_once():
     empty = reads(0x2F, b"\x20")
     bus = ScriptedI2c(start() + empty + samples(steps((0, 0, 1000))))
-    assert (await Lis3dh(bus, Fields({"rate": 400})).measure())[2] == 9807
+    assert (await sensor(bus, rate=400).measure())[2] == 9807
     assert bus.done
     again = start() + samples(steps((0, 0, 1000)))
     bus = ScriptedI2c(start() + empty + empty + again)
-    driver = Lis3dh(bus, Fields({"rate": 400}))
-    assert "samples" in await raised(DamagedError, driver)
+    driver = sensor(bus, rate=400)
+    assert "samples" in await raised(DamagedError, driver.measure())
     assert (await driver.measure())[2] == 9807
     assert bus.done
 
@@ -223,7 +186,7 @@ async def check_it_is_set_up_once_and_again_when_its_settings_are_gone():
     data = samples(steps((0, 0, 1000)))
     script = start() + data + reads(0xA0, controls()) + data
     bus = ScriptedI2c(script + reads(0xA0, bytes((7, 0, 0, 0, 0, 0))) + start() + data)
-    driver = Lis3dh(bus, Fields({"rate": 400}))
+    driver = sensor(bus, rate=400)
     for _ in range(3):
         assert (await driver.measure())[2] == 9807
     assert bus.done
@@ -234,15 +197,15 @@ async def check_the_options_reach_the_chip():
         script = start(scale, 6, 2, 0x2A)
         options = {"range_g": range_g, "rate": 200, "motion_mg": 2 * step_mg}
         bus = ScriptedI2c(script + samples(steps((0, 0, 1))))
-        await Lis3dh(bus, Fields(options)).measure()
+        await sensor(bus, **options).measure()
         assert bus.done
 
 
 def check_wrong_options_are_refused_by_name():
-    assert refused(address=0x1A) == "address"
-    assert refused(range_g=3) == "range_g"
-    assert refused(rate=1) == "rate"
-    assert refused(motion_mg=-1) == "motion_mg"
+    assert refused_key(sensor, address=0x1A) == "address"
+    assert refused_key(sensor, range_g=3) == "range_g"
+    assert refused_key(sensor, rate=1) == "rate"
+    assert refused_key(sensor, motion_mg=-1) == "motion_mg"
     for reference in (
         [],
         [0, 0],
@@ -252,21 +215,20 @@ def check_wrong_options_are_refused_by_name():
         [0, 0, 1.5],
         [0, 0, 10**9],
     ):
-        assert refused(reference=reference) == "reference"
+        assert refused_key(sensor, reference=reference) == "reference"
 
 
 async def check_other_chips_are_told_apart():
     for identity, kind in ((0x3F, AbsentError), (0x00, DamagedError), (0xFF, DamagedError)):
         bus = ScriptedI2c(reads(0x0F, bytes((identity,))))
-        await raised(kind, Lis3dh(bus, Fields({})))
+        await raised(kind, sensor(bus).measure())
 
 
 async def check_a_missing_chip_raises_an_os_error_at_many_steps_and_comes_back():
     whole = start() + samples(steps((0, 0, 1000)))
-    for step in range(0, len(whole), 2):
-        bus = ScriptedI2c(whole[:step] + [whole[step][:2] + (OSError(19),)] + whole)
-        driver = Lis3dh(bus, Fields({"rate": 400}))
-        assert await raised(OSError, driver)
+    for bus in broken_off(whole, every=2):
+        driver = sensor(bus, rate=400)
+        assert await raised(OSError, driver.measure())
         assert (await driver.measure())[2] == 9807
         assert bus.done
 
@@ -274,14 +236,8 @@ async def check_a_missing_chip_raises_an_os_error_at_many_steps_and_comes_back()
 async def check_random_bytes_raise_nothing_else_and_it_recovers():
     random.seed(9)
     driver, _, bus, _ = simulated({"x": 1.0, "y": -2.0, "z": 9.5})
-    good = 0
-    for _ in range(40):
-        bus.one_in = 12
-        try:
-            assert len(await driver.measure()) == 6
-            good += 1
-        except (OSError, SensorError):
-            pass
+    bus.one_in = 12
+    good = await measured_of(driver, 40, 6)
     assert 3 < good < 40, good
     bus.one_in = 0
     await driver.measure()
@@ -310,11 +266,11 @@ async def check_vibration_of_the_simulated_chip():
 
 
 async def check_the_latest_samples_are_taken_after_an_overrun():
-    driver, _, _, moment = simulated({"x": [[0, 0], [100, 0], [100.1, 5]]})
+    driver, _, _, clock = simulated({"x": [[0, 0], [100, 0], [100.1, 5]]})
     assert (await driver.measure())[0] == 0
-    moment.ahead_s = 99
+    clock.ahead_s = 99
     assert (await driver.measure())[0] == 0
-    moment.ahead_s = 120
+    clock.ahead_s = 120
     assert abs((await driver.measure())[0] - 5000) <= 40
 
 
@@ -327,23 +283,23 @@ async def check_a_chip_that_lost_its_supply_is_set_up_again():
 
 async def check_it_lives_through_each_fault_of_the_simulated_chip():
     faults = [["absent", 100, 200], ["damaged", 300, 400]]
-    driver, _, _, moment = simulated({"faults": faults})
+    driver, _, _, clock = simulated({"faults": faults})
     for ahead_s, kind in ((150, OSError), (350, DamagedError)):
         await driver.measure()
-        moment.ahead_s = ahead_s
-        assert await raised(kind, driver)
-        moment.ahead_s = ahead_s + 100
+        clock.ahead_s = ahead_s
+        assert await raised(kind, driver.measure())
+        clock.ahead_s = ahead_s + 100
     assert abs((await driver.measure())[2] - 9807) <= 40
 
 
 async def check_a_stuck_chip_stands_still():
     faults = [["stuck", 100, 200]]
-    driver, _, _, moment = simulated({"x": [[0, -5], [1000, 5]], "faults": faults})
-    moment.ahead_s = 110
+    driver, _, _, clock = simulated({"x": [[0, -5], [1000, 5]], "faults": faults})
+    clock.ahead_s = 110
     before = await driver.measure()
-    moment.ahead_s = 190
+    clock.ahead_s = 190
     assert await driver.measure() == before
-    moment.ahead_s = 600
+    clock.ahead_s = 600
     assert (await driver.measure())[0] > before[0] + 1000
 
 
@@ -351,26 +307,26 @@ async def watched(driver, seconds):
     calls = []
     task = asyncio.create_task(driver.watch(lambda: calls.append(0)))
     await asyncio.sleep(seconds)
-    task.cancel()
+    await ended(task)
     return len(calls)
 
 
 async def check_motion_asks_for_a_measurement():
     moved = {"x": [[0, 0], [100, 0], [100.001, 3]]}
     for motion_mg, asks in ((200, True), (0, False), (400, False)):
-        driver, _, _, moment = simulated(moved, motion_mg=motion_mg)
+        driver, _, _, clock = simulated(moved, motion_mg=motion_mg)
         await driver.measure()
         assert await watched(driver, 0.22) == 0
-        moment.ahead_s = 99.9
+        clock.ahead_s = 99.9
         assert (await watched(driver, 0.4) >= 1) is asks, motion_mg
         assert await watched(driver, 0.22) == 0
 
 
 async def check_tilting_slowly_is_no_motion():
-    driver, _, _, moment = simulated({"x": [[0, 0], [100, 5]]}, motion_mg=50)
+    driver, _, _, clock = simulated({"x": [[0, 0], [100, 5]]}, motion_mg=50)
     await driver.measure()
     for ahead_s in (0, 20, 40):
-        moment.ahead_s = ahead_s
+        clock.ahead_s = ahead_s
         await driver.measure()
         # The jump of the clock is one; what follows is not.
         await watched(driver, 0.15)
@@ -378,12 +334,12 @@ async def check_tilting_slowly_is_no_motion():
 
 
 async def check_a_watch_outlives_a_missing_chip():
-    driver, _, _, moment = simulated({"faults": [["absent", 100, 200]]}, motion_mg=100)
+    driver, _, _, clock = simulated({"faults": [["absent", 100, 200]]}, motion_mg=100)
     assert await watched(driver, 0.22) == 0
     await driver.measure()
-    moment.ahead_s = 110
+    clock.ahead_s = 110
     assert await watched(driver, 0.22) == 0
-    assert await raised(OSError, driver)
-    moment.ahead_s = 210
+    assert await raised(OSError, driver.measure())
+    clock.ahead_s = 210
     await driver.measure()
     assert await watched(driver, 0.22) == 0

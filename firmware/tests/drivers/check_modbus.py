@@ -4,6 +4,7 @@ import random
 import struct
 
 import modbus_chip
+from checking import failure_of, hexed, refused_key
 from scripted_bus import ScriptedLine
 
 from lilong_firmware.devices.modbus_frame import (
@@ -21,8 +22,6 @@ from lilong_firmware.errors import (
     AbsentError,
     DamagedError,
     NonsenseError,
-    SensorError,
-    SettingsError,
     WarmingError,
 )
 from lilong_firmware.fields import Fields
@@ -41,6 +40,10 @@ def fields(registers, **given):
     options = {"unit": 17, "timeout_ms": 20, "retries": 0, "registers": registers}
     options.update(given)
     return Fields(options, "devices.meter")
+
+
+def meter(line, registers, **given):
+    return Modbus(line, fields(registers, **given))
 
 
 class Clock:
@@ -68,18 +71,6 @@ class ChipLine:
     async def write(self, data):
         for chip in self._chips:
             chip.receive(data)
-
-
-async def raised(driver):
-    try:
-        await driver.measure()
-    except SensorError as error:
-        return error
-    return None
-
-
-def hexed(text):
-    return bytes([int(part, 16) for part in text.split()])
 
 
 def check_the_crc_is_that_of_the_specification():
@@ -130,7 +121,7 @@ async def check_each_exception_is_the_right_error():
         (99, NonsenseError, "exception 99"),
     ):
         line = ScriptedLine([(request(17, 3, 8, 1), sealed(bytes((17, 0x83, code))))])
-        error = await raised(Modbus(line, fields([entry("a", 8)], retries=3)))
+        error = await failure_of(Modbus(line, fields([entry("a", 8)], retries=3)))
         assert type(error) is kind, error
         assert words in str(error), error
         assert line.done
@@ -263,31 +254,27 @@ def check_no_answer_with_bits_is_as_long_as_the_echo_of_its_request():
     assert blocks(registers) == [(1, 0x0313, 16), (1, 0x0323, 3)]
 
 
-def refusal(registers, **given):
-    try:
-        Modbus(None, fields(registers, **given))
-    except SettingsError as error:
-        return error.key
-    return None
+def refused(registers, **given):
+    return refused_key(meter, registers=registers, **given)
 
 
 def check_a_map_that_cannot_be_is_refused_by_name():
     path = "devices.meter.registers"
-    assert refusal([entry("a", 0)]) is None
-    assert refusal([entry("a", 0)], unit=0) == "devices.meter.unit"
-    assert refusal([entry("a", 0)], unit=248) == "devices.meter.unit"
-    assert refusal([]) == path
-    assert refusal([entry(str(i), i) for i in range(65)]) == path
-    assert refusal([entry("a", 0), entry("a", 1)]) == path + "[1].name"
-    assert refusal([entry("status", 0)]) == path + "[0].name"
-    assert refusal([entry("a", 0, type="u64")]) == path + "[0].type"
-    assert refusal([{"name": "a", "register": 0}]) == path + "[0].lowest"
-    assert refusal([entry("a", 0, order="abdc")]) == path + "[0].order"
-    assert refusal([entry("a", 65535, type="u32")]) == path + "[0].register"
-    assert refusal([entry("a", 0, function=1, type="u16")]) == path + "[0].type"
-    assert refusal([entry("a", 0, function=5)]) == path + "[0].function"
-    assert refusal([entry("a", 0, lowest=5, highest=4)]) == path + "[0].highest"
-    assert refusal([7]) == path + "[0]"
+    assert refused([entry("a", 0)]) is None
+    assert refused([entry("a", 0)], unit=0) == "devices.meter.unit"
+    assert refused([entry("a", 0)], unit=248) == "devices.meter.unit"
+    assert refused([]) == path
+    assert refused([entry(str(i), i) for i in range(65)]) == path
+    assert refused([entry("a", 0), entry("a", 1)]) == path + "[1].name"
+    assert refused([entry("status", 0)]) == path + "[0].name"
+    assert refused([entry("a", 0, type="u64")]) == path + "[0].type"
+    assert refused([{"name": "a", "register": 0}]) == path + "[0].lowest"
+    assert refused([entry("a", 0, order="abdc")]) == path + "[0].order"
+    assert refused([entry("a", 65535, type="u32")]) == path + "[0].register"
+    assert refused([entry("a", 0, function=1, type="u16")]) == path + "[0].type"
+    assert refused([entry("a", 0, function=5)]) == path + "[0].function"
+    assert refused([entry("a", 0, lowest=5, highest=4)]) == path + "[0].highest"
+    assert refused([7]) == path + "[0]"
     assert Modbus(None, fields([entry("a", 0)])).GIVES[0].unit == "/"
 
 
@@ -324,29 +311,29 @@ async def check_a_frame_inside_the_frame_of_another_is_not_taken():
 
 async def check_silence_is_absence_and_a_wrong_crc_is_damage():
     line = ScriptedLine([(ASKED, b"")])
-    assert type(await raised(Modbus(line, fields(THREE)))) is AbsentError
+    assert type(await failure_of(Modbus(line, fields(THREE)))) is AbsentError
     line = ScriptedLine([(ASKED, ASKED)])
-    assert type(await raised(Modbus(line, fields(THREE)))) is AbsentError
+    assert type(await failure_of(Modbus(line, fields(THREE)))) is AbsentError
     line = ScriptedLine([(ASKED, b"\x00\xff")])
-    assert type(await raised(Modbus(line, fields(THREE)))) is AbsentError
+    assert type(await failure_of(Modbus(line, fields(THREE)))) is AbsentError
     for index in range(2, len(GOOD), 2):
         bad = bytearray(GOOD)
         bad[index] ^= 0x10
         line = ScriptedLine([(ASKED, bytes(bad))])
-        assert type(await raised(Modbus(line, fields(THREE)))) is DamagedError, index
+        assert type(await failure_of(Modbus(line, fields(THREE)))) is DamagedError, index
 
 
 async def check_only_the_asked_unit_function_and_length_are_an_answer():
     for wrong in ("12 03 06 02 2B 00 00 00 64", "11 04 06 02 2B 00 00 00 64", "11 03 02 02 2B"):
         line = ScriptedLine([(ASKED, sealed(hexed(wrong)))])
-        assert type(await raised(Modbus(line, fields(THREE)))) is AbsentError
+        assert type(await failure_of(Modbus(line, fields(THREE)))) is AbsentError
 
 
 async def check_it_asks_again_as_often_as_it_may():
     line = ScriptedLine([(ASKED, b""), (ASKED, b"\x11\x03"), (ASKED, GOOD)])
     assert await Modbus(line, fields(THREE, retries=2)).measure() == [555, 0, 100]
     line = ScriptedLine([(ASKED, b""), (ASKED, b"")])
-    assert type(await raised(Modbus(line, fields(THREE, retries=1)))) is AbsentError
+    assert type(await failure_of(Modbus(line, fields(THREE, retries=1)))) is AbsentError
     assert line.done
 
 
@@ -362,7 +349,7 @@ async def check_a_late_answer_is_not_taken_for_the_next_one():
         {"unit": 17, "delay_s": 0.05, "registers": [{"register": 0, "value": 1}]}, clock.now_s
     )
     line = ChipLine(clock, chip)
-    error = await raised(Modbus(line, fields([entry("a", 0)])))
+    error = await failure_of(Modbus(line, fields([entry("a", 0)])))
     assert type(error) is AbsentError
     chip.entry["registers"] = [{"register": 0, "value": 2}]
     chip.entry["delay_s"] = 0.02
@@ -381,7 +368,7 @@ async def check_a_line_that_never_rests_is_damage():
             raise AssertionError(data)
 
     driver = Modbus(Babble(), fields(THREE))
-    assert type(await raised(driver)) is DamagedError
+    assert type(await failure_of(driver)) is DamagedError
 
 
 async def check_any_bytes_are_survived():
@@ -394,7 +381,7 @@ async def check_any_bytes_are_survived():
             pieces.append(bytes([random.getrandbits(8) for _ in range(random.randrange(40))]))
         line = ScriptedLine([(ASKED, pieces), (ASKED, GOOD)])
         driver = Modbus(line, fields(THREE))
-        assert isinstance(await raised(driver), (AbsentError, DamagedError)), pieces
+        assert isinstance(await failure_of(driver), (AbsentError, DamagedError)), pieces
         line.discard()
         assert await driver.measure() == [555, 0, 100]
 
@@ -488,7 +475,7 @@ async def check_faults_are_told_apart_and_it_recovers():
     driver = Modbus(line, fields(RADAR))
     for second, kind in ((1, AbsentError), (2, DamagedError), (3, WarmingError)):
         clock.s = second
-        assert type(await raised(driver)) is kind, kind
+        assert type(await failure_of(driver)) is kind, kind
     clock.s = 5
     assert await driver.measure() == [1000, 2000, 50]
 
@@ -514,7 +501,7 @@ async def check_two_units_share_a_line():
 
 async def check_an_absent_register_is_refused_by_the_unit():
     _, _, line = simulated(RADAR, (1, 1, 1), (1, 1, 1))
-    error = await raised(Modbus(line, fields([entry("a", 50)])))
+    error = await failure_of(Modbus(line, fields([entry("a", 50)])))
     assert type(error) is NonsenseError
     assert "illegal data address" in str(error)
 

@@ -1,13 +1,11 @@
 # The HC-SR501's sheet gives no example but its start: a minute with up to three false outputs.
-import asyncio
 
+from checking import PERIOD_MS, Ticks, changes_until, failed_kind, refused_key
 from pir_chip import Chip
 
 from lilong_firmware.drivers.pir import Pir
-from lilong_firmware.errors import SettingsError, WarmingError
+from lilong_firmware.errors import WarmingError
 from lilong_firmware.fields import Fields
-
-PERIOD_MS = 1 << 30
 
 
 class Pin:
@@ -18,13 +16,13 @@ class Pin:
         return self._pins.chip.level(27) or 0
 
 
-class Pins:
+class Pins(Ticks):
     """Each look at the time or the pin of a watching driver takes a second of the world."""
 
     def __init__(self, begin_ms=0, **entry):
+        super().__init__(begin_ms)
         self.s = 0.0
         self.looks = 0
-        self._begin_ms = begin_ms
         self.chip = Chip(dict(entry, pin=27), lambda: self.s)
 
     def input(self, number, pull):
@@ -34,10 +32,7 @@ class Pins:
     def now_ms(self):
         self.looks += 1
         self.s += 1
-        return (self._begin_ms + int(self.s * 1000)) % PERIOD_MS
-
-    def passed_ms(self, later, earlier):
-        return (later - earlier + PERIOD_MS // 2) % PERIOD_MS - PERIOD_MS // 2
+        return self.wrapped(int(self.s * 1000))
 
 
 def sensor(pins, **options):
@@ -45,32 +40,15 @@ def sensor(pins, **options):
 
 
 async def watched(driver, pins, until_s):
-    calls = []
-    task = asyncio.create_task(driver.watch(lambda: calls.append(pins.s)))
-    while pins.s < until_s:
-        await asyncio.sleep(0.001)
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
-    return calls
-
-
-async def is_warming(driver):
-    try:
-        await driver.measure()
-    except WarmingError:
-        return True
-    return False
+    return await changes_until(driver, lambda: pins.s, until_s)
 
 
 async def check_its_start_is_no_motion():
     pins = Pins(settle_s=8)
     driver = sensor(pins, warm_s=10)
-    assert await is_warming(driver)
+    assert await failed_kind(driver) is WarmingError
     assert await watched(driver, pins, 9) == []
-    assert await is_warming(driver)
+    assert await failed_kind(driver) is WarmingError
     calls = await watched(driver, pins, 16)
     assert len(calls) == 1
     assert 10 <= calls[0] <= 13, calls
@@ -129,10 +107,4 @@ async def check_a_broken_wire_is_no_motion_and_a_stuck_output_is_motion():
 
 def check_options_that_cannot_be_are_refused():
     for key, value in (("pull", "sideways"), ("hold_s", -1), ("warm_s", 3601)):
-        try:
-            sensor(None, **{key: value})
-        except SettingsError as error:
-            named = error.key
-        else:
-            named = None
-        assert named == key, key
+        assert refused_key(sensor, **{key: value}) == key, key

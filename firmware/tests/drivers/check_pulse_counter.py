@@ -1,13 +1,11 @@
 # A pulse has no data sheet; the values of one are published ones of common gauges and meters.
 import random
 
+from checking import PERIOD_MS, Ticks, refused_key
 from pulse_counter_chip import Chip
 
 from lilong_firmware.drivers.pulse_counter import PulseCounter
-from lilong_firmware.errors import SettingsError
 from lilong_firmware.fields import Fields
-
-PERIOD_MS = 1 << 30
 
 
 class Counter:
@@ -20,10 +18,10 @@ class Counter:
         return self._pins.chip.pulses(self._number) - self._before
 
 
-class Pins:
+class Pins(Ticks):
     def __init__(self, begin_ms=0, **entry):
+        super().__init__(begin_ms)
         self.s = 0
-        self._begin_ms = begin_ms
         self.opened = []
         self.chip = Chip(dict(entry, pin=14), lambda: self.s)
 
@@ -32,10 +30,7 @@ class Pins:
         return Counter(self, number)
 
     def now_ms(self):
-        return (self._begin_ms + int(self.s * 1000)) % PERIOD_MS
-
-    def passed_ms(self, later, earlier):
-        return (later - earlier + PERIOD_MS // 2) % PERIOD_MS - PERIOD_MS // 2
+        return self.wrapped(int(self.s * 1000))
 
 
 def sensor(pins, **options):
@@ -157,10 +152,4 @@ def check_options_that_cannot_be_are_refused():
         ("value", 0),
         ("exponent", 7),
     ):
-        try:
-            sensor(None, **{key: value})
-        except SettingsError as error:
-            named = error.key
-        else:
-            named = None
-        assert named == key, key
+        assert refused_key(sensor, **{key: value}) == key, key

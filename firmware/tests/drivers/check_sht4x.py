@@ -3,63 +3,34 @@
 # library elixir-sensors/sht4x published from a real chip (test/sht4x/measurement_test.exs).
 import asyncio
 import random
-import time
 
 import sht4x_chip
+from checking import Clock, different, raised, refused_key
 from scripted_bus import ChipI2c, ScriptedI2c
 
 from lilong_firmware.drivers.sht4x import Sht4x, celsius, crc8, relative
-from lilong_firmware.errors import DamagedError, NonsenseError, SettingsError, WarmingError
+from lilong_firmware.errors import DamagedError, NonsenseError, WarmingError
 from lilong_firmware.fields import Fields
 
 ADDRESS = 0x44
 REAL = bytes((101, 233, 234, 109, 229, 160))
 
 
-class Moment:
-    def __init__(self):
-        self.ahead_s = 0.0
-        self._start_s = time.time()
-
-    def __call__(self):
-        return time.time() - self._start_s + self.ahead_s
+def sensor(bus, **options):
+    return Sht4x(bus, Fields(options))
 
 
 def driver_on(script, **options):
     bus = ScriptedI2c(script)
-    return bus, Sht4x(bus, Fields(options))
+    return bus, sensor(bus, **options)
 
 
 def simulated(entry, **options):
-    moment = Moment()
-    chip = sht4x_chip.Chip(entry, moment)
-    driver = Sht4x(ChipI2c({ADDRESS: chip}), Fields(options))
-    driver.now_s = moment
-    return driver, moment
-
-
-async def raised(kind, driver):
-    try:
-        values = await driver.measure()
-    except kind:
-        return True
-    raise AssertionError(values)
-
-
-async def different(driver, count):
-    """Return how many different values so many measurements give."""
-    found = set()
-    for _ in range(count):
-        found.add(tuple(await driver.measure()))
-    return len(found)
-
-
-def refused(**options):
-    try:
-        Sht4x(None, Fields(options))
-    except SettingsError as error:
-        return error.key
-    raise AssertionError(options)
+    clock = Clock()
+    chip = sht4x_chip.Chip(entry, clock)
+    driver = sensor(ChipI2c({ADDRESS: chip}), **options)
+    driver.now_s = clock
+    return driver, clock
 
 
 def check_the_check_sum_of_the_datasheet():
@@ -95,11 +66,11 @@ async def check_each_precision_and_address_is_asked_for():
 
 
 def check_wrong_options_are_refused_by_name():
-    assert refused(precision="best") == "precision"
-    assert refused(address=0x47) == "address"
-    assert refused(heater_every_s=59) == "heater_every_s"
-    assert refused(heater_every_s=-1) == "heater_every_s"
-    assert refused(heater_mw=100) == "heater_mw"
+    assert refused_key(sensor, precision="best") == "precision"
+    assert refused_key(sensor, address=0x47) == "address"
+    assert refused_key(sensor, heater_every_s=59) == "heater_every_s"
+    assert refused_key(sensor, heater_every_s=-1) == "heater_every_s"
+    assert refused_key(sensor, heater_mw=100) == "heater_mw"
 
 
 async def check_a_missing_chip_raises_an_os_error_and_comes_back():
@@ -113,8 +84,8 @@ async def check_a_missing_chip_raises_an_os_error_and_comes_back():
             ("<", ADDRESS, REAL),
         ]
     )
-    assert await raised(OSError, driver)
-    assert await raised(OSError, driver)
+    assert await raised(OSError, driver.measure())
+    assert await raised(OSError, driver.measure())
     assert await driver.measure() == [2467, 4766]
     assert bus.done
 
@@ -124,14 +95,14 @@ async def check_any_single_wrong_bit_is_noticed():
         damaged = bytearray(REAL)
         damaged[bit // 8] ^= 1 << bit % 8
         _, driver = driver_on([(">", ADDRESS, b"\xe0"), ("<", ADDRESS, damaged)], precision="low")
-        assert await raised(DamagedError, driver)
+        assert await raised(DamagedError, driver.measure())
 
 
 async def check_a_destroyed_chip_is_told_from_a_warm_day():
     # Both words 0x8000 (elixir-sensors/sht4x, issue 29); one of them alone is a reading.
     blank = bytes((0x80, 0x00, crc8(b"\x80\x00")))
     _, driver = driver_on([(">", ADDRESS, b"\xfd"), ("<", ADDRESS, blank + blank)])
-    assert await raised(NonsenseError, driver)
+    assert await raised(NonsenseError, driver.measure())
     _, driver = driver_on([(">", ADDRESS, b"\xfd"), ("<", ADDRESS, blank + REAL[3:])])
     assert await driver.measure() == [4250, 4766]
 
@@ -167,34 +138,34 @@ async def check_wet_air_is_cropped():
 
 async def check_it_lives_through_each_fault_of_the_simulated_chip():
     faults = [["absent", 100, 200], ["damaged", 300, 400], ["nonsense", 500, 600]]
-    driver, moment = simulated({"temperature": 20, "faults": faults})
+    driver, clock = simulated({"temperature": 20, "faults": faults})
     for ahead_s, kind in ((150, OSError), (350, DamagedError), (550, NonsenseError)):
         await driver.measure()
-        moment.ahead_s = ahead_s
-        assert await raised(kind, driver)
-        moment.ahead_s = ahead_s + 100
+        clock.ahead_s = ahead_s
+        assert await raised(kind, driver.measure())
+        clock.ahead_s = ahead_s + 100
     await driver.measure()
 
 
 async def check_only_a_stuck_chip_says_the_same_again_and_again():
-    driver, moment = simulated({"faults": [["stuck", 100, 200]]})
+    driver, clock = simulated({"faults": [["stuck", 100, 200]]})
     assert await different(driver, 6) > 1
-    moment.ahead_s = 120
+    clock.ahead_s = 120
     assert await different(driver, 6) == 1
 
 
 async def check_without_the_option_the_heater_stays_cold():
-    driver, moment = simulated({"temperature": 20, "humidity": 50})
+    driver, clock = simulated({"temperature": 20, "humidity": 50})
     for ahead_s in range(0, 200000, 20000):
-        moment.ahead_s = ahead_s
+        clock.ahead_s = ahead_s
         assert abs((await driver.measure())[0] - 2000) <= 4
 
 
 async def check_no_value_is_taken_while_the_heater_or_its_warmth_is_there():
-    driver, moment = simulated({"temperature": 20, "humidity": 50}, heater_every_s=60)
+    driver, clock = simulated({"temperature": 20, "humidity": 50}, heater_every_s=60)
     pulses = 0
     for ahead_s in range(0, 400, 6):
-        moment.ahead_s = ahead_s
+        clock.ahead_s = ahead_s
         try:
             values = await driver.measure()
         except WarmingError:
@@ -219,7 +190,7 @@ async def check_the_pulse_has_the_power_that_was_asked_for():
             heater_every_s=60,
             heater_mw=power_mw,
         )
-        driver.now_s = Moment()
+        driver.now_s = Clock()
         await driver.measure()
         driver.now_s.ahead_s = 60
         assert await driver.measure() == [2467, 4766]
@@ -227,29 +198,29 @@ async def check_the_pulse_has_the_power_that_was_asked_for():
 
 
 async def check_a_hot_place_gets_no_pulse():
-    driver, moment = simulated({"temperature": 65.5}, heater_every_s=60)
+    driver, clock = simulated({"temperature": 65.5}, heater_every_s=60)
     for ahead_s in range(0, 300, 10):
-        moment.ahead_s = ahead_s
+        clock.ahead_s = ahead_s
         await driver.measure()
 
 
 async def check_a_clock_that_is_set_back_delays_a_pulse_and_no_more():
     driver, _ = simulated({}, heater_every_s=60)
-    moment = driver.now_s = Moment()
-    moment.ahead_s = 100000
+    clock = driver.now_s = Clock()
+    clock.ahead_s = 100000
     await driver.measure()
-    moment.ahead_s = 0
+    clock.ahead_s = 0
     await driver.measure()
-    moment.ahead_s = 61
+    clock.ahead_s = 61
     await driver.measure()
-    assert await raised(WarmingError, driver)
-    moment.ahead_s = 10
-    assert await raised(WarmingError, driver)
+    assert await raised(WarmingError, driver.measure())
+    clock.ahead_s = 10
+    assert await raised(WarmingError, driver.measure())
     # The chip's own clock goes on: its pulse is over.
     await asyncio.sleep(1.2)
-    moment.ahead_s = 50
+    clock.ahead_s = 50
     await driver.measure()
-    moment.ahead_s = 0
+    clock.ahead_s = 0
     await driver.measure()
 
 
