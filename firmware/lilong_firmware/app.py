@@ -101,6 +101,7 @@ def unload_start() -> None:
         "lilong_firmware.sensors.catalogue",
         "lilong_firmware.settings",
         "lilong_firmware.source",
+        "lilong_firmware.version",
         "lilong_protocol.descriptor",
     )
     gc.collect()

@@ -9,8 +9,8 @@ import esp32
 import machine
 
 from lilong_firmware.clock import UNIX_AT_2000_S, Clock
+from lilong_firmware.device_class import device_class
 from lilong_firmware.flash import FileFlash
-from lilong_firmware.version import device_class
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:

@@ -1,14 +1,3 @@
 """What this firmware calls itself in a HELLO."""
 
 FIRMWARE = "lilong 0.1.0"
-
-
-def device_class(platform: str, machine: str) -> str:
-    """Return the class of a chip, of whose name `machine` ends in "with ESP32S3" and the like.
-
-    `platform` is sys.platform, `machine` sys.implementation._machine. An image is for one kind of
-    chip; applications share the name, though one would do for all.
-    """
-    if platform != "esp32":
-        return "lilong-unix"
-    return "lilong-" + (machine.rpartition(" with ")[2].lower() or platform)

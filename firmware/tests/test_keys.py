@@ -7,9 +7,9 @@ from binascii import crc32
 
 import pytest
 
+from lilong_firmware.device_class import device_class
 from lilong_firmware.errors import SettingsError
 from lilong_firmware.keys import read_keys
-from lilong_firmware.version import device_class
 from lilong_protocol.request import DONE, FAILED, REFUSED, REKEY, UNKNOWN
 
 OLD = bytes(range(16))

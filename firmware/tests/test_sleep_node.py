@@ -153,6 +153,7 @@ def test_a_power_cut_loses_the_rounds_in_the_memory_and_nothing_that_was_in_flas
     node.start(send_every_s=600)
     node.until(lambda: len(node.truth()) >= 4 and node.asleep())
     first = node.truth()[0]
+    node.bench.kill()
     node.start(cause=1)
     node.until(lambda: len(node.values()) >= 2)
     assert node.values()[0] == first
