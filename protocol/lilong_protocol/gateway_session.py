@@ -9,8 +9,7 @@
                the keys are used up                             SILENT
 
 A HELLO may come at any time. It prepares a candidate beside the session in force, and only its
-DESCRIBE, which nobody can replay, replaces that session. Everything that changes the state of
-this end is in this file.
+DESCRIBE, which nobody can replay, replaces that session.
 """
 
 from lilong_protocol import cbor, events, frame, handshake
@@ -67,6 +66,11 @@ class GatewaySession:
         """The node's key that the session in force was begun with."""
         return self._session.hello.key if self._session is not None else None
 
+    @property
+    def drained(self) -> bool:
+        """Whether the node has handed over what it had."""
+        return self._session is not None and self._session.drained
+
     def receive(self, data: bytes, now_ms: int) -> "list[Event]":
         """Take one frame; whatever a stranger sends is counted and dropped."""
         try:
@@ -110,9 +114,7 @@ class GatewaySession:
     def described(self) -> None:
         """Note that the node's description is stored: batches may come."""
         if self._session is not None:
-            self._session.open = True
-            for receiver in self._session.receivers:
-                receiver.due = True
+            self._session.begin()
 
     def stored(self, epoch: int, stream: int, seq: int) -> None:
         """Note that a batch is on disk: it may be acknowledged."""
@@ -259,8 +261,7 @@ class GatewaySession:
 
     def _tell_advanced(self, session: NodeStreams) -> None:
         hello = session.hello
-        for receiver in session.receivers:
-            first = hello.first[receiver.stream]
+        for receiver, first in zip(session.receivers, hello.first):
             missing = first - receiver.next
             if missing > 0:
                 told = events.Advanced(hello.eui, hello.epoch, receiver.stream, first, missing)
@@ -269,8 +270,7 @@ class GatewaySession:
     def _hint_if_idle(self, now_ms: int) -> None:
         """Somebody speaks under keys we do not have, as after our own restart."""
         if self._hint_ms is None or now_ms - self._hint_ms >= _HINT_MS:
-            self._hint = True
-            self._hint_ms = now_ms
+            self._hint, self._hint_ms = True, now_ms
 
     def _count_forgery(self) -> None:
         self.counters["unauthentic"] += 1

@@ -73,20 +73,16 @@ class NodeSession:
         self._descriptor = descriptor
         self._hash = descriptor_hash(descriptor)
         self._greeter = Greeter(eui, keys, random, greeting, self._hash)
-        self.counters = {
-            "undecodable": 0,
-            "unauthentic": 0,
-            "sessions": 0,
-            "lost": 0,
-            "unsaved": 0,
-        }
+        names = ("undecodable", "unauthentic", "sessions", "lost", "unsaved")
+        self.counters = dict.fromkeys(names, 0)
         self.state = CLOSED
         self.boot_epoch_ms: int | None = None
         self._boot_uncertainty_ms = 0
         self._events: list[Event] = []
         self._cipher: FrameCipher | None = None
         self._opened_ms = 0
-        self._heard_ms = 0
+        self.heard_ms = 0
+        """The uptime of the last authentic frame."""
         self._describe_descriptor = True
         self._describe_tries = 0
         self._describe_due_ms = 0
@@ -128,6 +124,11 @@ class NodeSession:
         """Answer a Requested event of this session; code is one of lilong_protocol.request."""
         self._answers.answer(number, code, payload)
 
+    def interrupted(self, now_ms: int) -> None:
+        """End the session: the link that it ran over is gone, and the next one begins anew."""
+        if self.state != CLOSED:
+            self._close("the link is gone", now_ms)
+
     def events(self) -> "list[Event]":
         """Return what polling has brought about since the last call."""
         events = self._events
@@ -156,7 +157,7 @@ class NodeSession:
             self._take_welcome(header, data, now_ms)
         elif self._cipher is not None and header.kind in _SEALED:
             plaintext = self._cipher.open(header, data)
-            self._heard_ms = now_ms
+            self.heard_ms = now_ms
             if header.kind == frame.ACK:
                 self._take_acknowledgement(plaintext, now_ms)
             elif header.kind == frame.REQUEST:
@@ -166,7 +167,7 @@ class NodeSession:
 
     def _take_reset(self, now_ms: int) -> None:
         """A hint from nobody in particular: whoever sends many of them must not move us much."""
-        silent_ms = now_ms - self._heard_ms
+        silent_ms = now_ms - self.heard_ms
         if self.state == GREETING:
             self._greeter.hint(now_ms)
         elif self.state == DESCRIBING and silent_ms >= _UNDESCRIBED_MS:
@@ -184,7 +185,7 @@ class NodeSession:
             return
         self._cipher = cipher
         self.counters["sessions"] += 1
-        self._opened_ms = self._heard_ms = now_ms
+        self._opened_ms = self.heard_ms = now_ms
         self._answers = Answers(self._keys, self.counters)
         self.dispatch.begin(welcome.next, self._greeter.first, now_ms)
         for stream in range(frame.STREAMS):
@@ -244,13 +245,8 @@ class NodeSession:
         wait_ms = self.dispatch.round_trip.timeout_ms * self._describe_tries
         self._describe_due_ms = now_ms + wait_ms
         descriptor = self._descriptor if self._describe_descriptor else None
-        description = Description(
-            self._boot_id,
-            self.boot_epoch_ms,
-            self._boot_uncertainty_ms,
-            self._hash,
-            descriptor,
-        )
+        since = (self._boot_id, self.boot_epoch_ms, self._boot_uncertainty_ms)
+        description = Description(*since, self._hash, descriptor)
         return self._seal(frame.DESCRIBE, description.pack(), frame.CONTROL_STREAM)
 
     def _poll_time(self, now_ms: int) -> "bytes | None":

@@ -32,6 +32,20 @@ class NodeStreams:
         self.question = Question()
         self.clock_ms: int | None = None
 
+    @property
+    def drained(self) -> bool:
+        """Whether all that the node held at its HELLO, and all that came since, is stored."""
+        if not self.open:
+            return False
+        positions = zip(self.receivers, self.hello.next)
+        return all(receiver.next >= after and receiver.idle for receiver, after in positions)
+
+    def begin(self) -> None:
+        """Take batches from now on; the node is told of all streams."""
+        self.open = True
+        for receiver in self.receivers:
+            receiver.due = True
+
     def set_window(self, window: int) -> None:
         """Take this many batches of each stream from now on; the node is told of a change."""
         for receiver in self.receivers:

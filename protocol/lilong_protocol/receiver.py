@@ -15,6 +15,11 @@ class Receiver:
         self._stored: set[int] = set()
         self._pending: set[int] = set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way to the disk, or waits for what stands before it."""
+        return not self._pending and not self._stored
+
     def accept(self, seq: int) -> bool:
         """Whether seq is new and in the window; if not, the sender is told where we stand.
 
