@@ -68,6 +68,7 @@ class Gateway:
             config.ports,
             config.scan_s,
             self._surroundings(),
+            self._open_port,
             self._supervisor,
             lambda: self._backoff(10.0),
         )
@@ -121,12 +122,10 @@ class Gateway:
             duties.append(("status", lambda: self._report(file)))
         return duties
 
+    async def _open_port(self, port: str, on_change: Callable[[], None]) -> Link:
+        return await open_serial(port, self._config.baud, on_change)
+
     def _surroundings(self) -> Surroundings:
-        baud = self._config.baud
-
-        async def open_link(port: str, on_change: Callable[[], None]) -> Link:
-            return await open_serial(port, baud, on_change)
-
         return Surroundings(
             self._keys,
             self._proofs,
@@ -136,7 +135,6 @@ class Gateway:
             self._downlink,
             self._clock,
             secrets.token_bytes,
-            open_link,
         )
 
     def _backoff(self, most_s: float) -> Backoff:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from lilong_gateway.backoff import Backoff
+from lilong_gateway.links import OpenLink
 from lilong_gateway.links.ports import Port, find_ports
 from lilong_gateway.logs import pairs
 from lilong_gateway.station import Station
@@ -22,12 +23,14 @@ class Stations:
         patterns: tuple[str, ...],
         scan_s: float,
         around: Surroundings,
+        open_link: OpenLink,
         supervisor: Supervisor,
         backoff: Callable[[], Backoff],
     ) -> None:
         self._patterns = patterns
         self._scan_s = scan_s
         self._around = around
+        self._open_link = open_link
         self._supervisor = supervisor
         self._backoff = backoff
         self._running: dict[Port, tuple[Station, asyncio.Task[None]]] = {}
@@ -51,7 +54,7 @@ class Stations:
                 await asyncio.sleep(self._scan_s)
 
     def _begin(self, port: Port, group: asyncio.TaskGroup) -> None:
-        station = Station(port.name, self._around, self._backoff())
+        station = Station(port.name, self._around, self._open_link, self._backoff())
         duty = self._supervisor.keep(f"station {port.name}", station.run, self._backoff())
         task = group.create_task(duty, name=f"station {port.name}")
         self._running[port] = (station, task)

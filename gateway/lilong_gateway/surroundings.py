@@ -1,13 +1,12 @@
-"""What all stations share."""
+"""What all links share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lilong_gateway.clock import Clock
 from lilong_gateway.downlink.downlink import Downlink
 from lilong_gateway.ingest import Ingest
 from lilong_gateway.keys import KeyRing
-from lilong_gateway.links import Link
 from lilong_gateway.proofs import Proofs
 from lilong_gateway.roster import Roster
 from lilong_gateway.store.store import Store
@@ -15,7 +14,7 @@ from lilong_gateway.store.store import Store
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a station is built with, besides its port."""
+    """What a conversation is built with, besides its place."""
 
     keys: KeyRing
     proofs: Proofs
@@ -25,4 +24,3 @@ class Surroundings:
     downlink: Downlink
     clock: Clock
     random: Callable[[int], bytes]
-    open_link: Callable[[str, Callable[[], None]], Awaitable[Link]]

@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +111,7 @@ async def test_a_line_that_floods_leaves_the_time_to_the_others(tmp_path: Path) 
         lines.append(Chatter(on_change))
         return lines[-1]
 
-    around = replace(yard.stations._around, open_link=open_chatter)
-    yard.stations = Stations(("/",), 0.05, around, yard.supervisor, backoff)
+    yard.stations = Stations(("/",), 0.05, yard.around, open_chatter, yard.supervisor, backoff)
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with serving(yard):
@@ -131,9 +129,9 @@ async def test_counters_of_a_line_outlive_its_sessions(
         await eventually(lambda: yard.stations.all)
         (station,) = yard.stations.all
         await eventually(lambda: station.counters["refused"] > 0)
-        before, refused = station._session, station.counters["refused"]
+        before, refused = station._conversation._session, station.counters["refused"]
         yard.clock.offset_ms = NOW_MS
-        await eventually(lambda: station._session is not before)
+        await eventually(lambda: station._conversation._session is not before)
         assert station.counters["refused"] >= refused
 
 

@@ -77,10 +77,10 @@ class Yard:
             self.downlink,
             self.clock,
             os.urandom,
-            open_link,
         )
+        self.around = around
         self.supervisor = Supervisor()
-        self.stations = Stations(patterns, 0.05, around, self.supervisor, backoff)
+        self.stations = Stations(patterns, 0.05, around, open_link, self.supervisor, backoff)
 
     def refused(self) -> tuple[str, int]:
         entry = self.roster.refused.get(EUI.hex())

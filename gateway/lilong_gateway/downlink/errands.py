@@ -15,6 +15,11 @@ class Errands:
         self._rotation = Rotation(around.keys)
         self._visit: Visit | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the node owes an answer, or is amid a push."""
+        return self._visit is not None and self._visit.busy
+
     def ask(self, session: GatewaySession, now_ms: int) -> None:
         """Ask the node of this session for whatever is due."""
         self._rotation.ask(session, now_ms)

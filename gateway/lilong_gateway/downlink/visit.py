@@ -40,6 +40,11 @@ class Visit:
         self._status: NodeStatus | None = None
         self._push: Push | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it awaits an answer, or pushes something."""
+        return self._asked or self._push is not None
+
     def ask(self, session: GatewaySession, now_ms: int) -> None:
         """Ask the node of this session for what is next, if that is due."""
         if self._asked or self._mute or session.eui != self.eui or now_ms < self._again_ms:

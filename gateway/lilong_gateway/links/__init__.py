@@ -1,5 +1,6 @@
 """Links carry bytes between a node and the gateway."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
@@ -28,3 +29,7 @@ class Link(Protocol):
     async def close(self) -> None:
         """Let the port go."""
         ...
+
+
+OpenLink = Callable[[str, Callable[[], None]], Awaitable[Link]]
+"""Opens a port, and has the second argument called on any change; LinkError says why not."""
