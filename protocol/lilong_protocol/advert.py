@@ -82,15 +82,16 @@ class Told:
 def parse_told(plaintext: bytes) -> Told:
     """Return what the five bytes tell."""
     first, counts, supply, channel, seq = plaintext
+    alarm = bool(first & _ALARM)
     return Told(
-        alarm=bool(first & _ALARM),
-        raised=bool(first & _RAISED),
+        alarm=alarm,
+        raised=alarm and bool(first & _RAISED),
         device_class=first & _CLASSES,
         waiting=_at_least(counts >> 4),
         age_s=_at_least(counts & _CODES),
         supply_mv=supply * _SUPPLY_MV if supply else None,
-        channel=channel,
-        seq=seq,
+        channel=channel if alarm else 0,
+        seq=seq if alarm else 0,
     )
 
 

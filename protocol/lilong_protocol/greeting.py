@@ -67,6 +67,10 @@ class Greeter:
         self._said = 0
         self.due_ms = now_ms
 
+    def forgive(self) -> None:
+        """Wait shortly again: the next HELLO is for another listener."""
+        self._wait_ms = _HELLO_MIN_MS
+
     def hint(self, now_ms: int) -> None:
         """Be due at once, if the latest HELLO is at least as old as a quarter of the wait."""
         if now_ms - self.said_ms >= max(_HELLO_MIN_MS, self._wait_ms // 4):

@@ -126,8 +126,11 @@ class NodeSession:
 
     def interrupted(self, now_ms: int) -> None:
         """End the session: the link that it ran over is gone, and the next one begins anew."""
-        if self.state != CLOSED:
+        self._greeter.forgive()
+        if self._cipher is not None:
             self._close("the link is gone", now_ms)
+        self.state = CLOSED
+        self._greeter.begin(now_ms)
 
     def events(self) -> "list[Event]":
         """Return what polling has brought about since the last call."""

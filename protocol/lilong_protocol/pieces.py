@@ -15,6 +15,7 @@ _FIRST = const(0x80)
 _LAST = const(0x40)
 _NUMBERS = const(64)
 _LONGEST = const(255)
+_MOST_PARTS = const(8)
 
 
 class PieceWriter:
@@ -68,7 +69,7 @@ class PieceWriter:
 class PieceReader:
     """Puts the frames of one connection in one direction together again.
 
-    Holds at most one frame of `limit` bytes, whatever the peer sends.
+    Holds at most one frame of `limit` bytes, and a few objects, whatever the peer sends.
     """
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
@@ -116,8 +117,11 @@ class PieceReader:
         if self._size > self._limit:
             self.oversized += 1
             self._parts, self._skipping = None, True
-        else:
-            parts.append(part)
+            return
+        parts.append(part)
+        if len(parts) > _MOST_PARTS:
+            # Pieces of one byte would cost a node 32 times their size.
+            self._parts = [b"".join(parts)]
 
     def _end(self, frames: "list[bytes]") -> None:
         if self._parts is not None:

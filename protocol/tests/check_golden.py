@@ -10,7 +10,19 @@ import sys
 from golden_messages import READERS, WRITERS, plain, understood
 from vector_items import block_bytes
 
-from lilong_protocol import blocks, cbor, columns, frame, handshake, kdf, schedule, serial
+from lilong_protocol import (
+    advert,
+    blocks,
+    cbor,
+    columns,
+    frame,
+    handshake,
+    kdf,
+    pieces,
+    schedule,
+    serial,
+)
+from lilong_protocol.advert_reader import AdvertOpener, read_advert
 from lilong_protocol.cipher import GATEWAY_ID, NODE_ID, FrameCipher
 from lilong_protocol.errors import AuthenticationError, DecodeError
 from lilong_protocol.events import BatchReceived, Described, HelloReceived
@@ -155,6 +167,63 @@ def check_stream(case, size):
     check(counted == [case["text"], case["damaged"], case["oversized"]], case["why"])
 
 
+# BLE
+
+
+def check_pieces(golden):
+    for case in golden["cut"]:
+        size = case["mtu"] - 3
+        writer = pieces.PieceWriter()
+        for data in case["frames"]:
+            writer.put(octets(data))
+        values = []
+        while writer.waiting:
+            values.append(text_of(writer.take(size)))
+        check(values == case["values"] and writer.pending == 0, "cut " + case["name"])
+        check_values(case, 0, 0, case["name"])
+    for case in golden["read"]:
+        check_values(case, case["damaged"], case["oversized"], case["why"])
+
+
+def check_values(case, damaged, oversized, why):
+    reader = pieces.PieceReader()
+    frames = []
+    for value in case["values"]:
+        frames += reader.feed(octets(value))
+    check([text_of(data) for data in frames] == case["frames"], "frames: " + why)
+    check([reader.damaged, reader.oversized] == [damaged, oversized], "counts: " + why)
+
+
+def check_adverts(golden):
+    for case in golden["encoded"]:
+        key, eui, told = octets(case["key"]), octets(case["eui"]), advert.Told(**case["told"])
+        check(text_of(told.pack()) == case["plaintext"], "pack " + case["name"])
+        nonce = advert.advert_nonce(eui, case["counter"])
+        check(text_of(nonce) == case["nonce"], "nonce of " + case["name"])
+        derived = kdf.hkdf(key, b"", b"lilong advert", 16)
+        check(text_of(derived) == case["advert_key"], "key of " + case["name"])
+        data = advert.seal_advert(key, eui, case["counter"], told)
+        check(text_of(data) == case["hex"], "seal " + case["name"])
+        check(read_advert(data) == (eui, case["counter"]), "places of " + case["name"])
+        check(text_of(advert.payload(data)) == case["payload"], "payload of " + case["name"])
+        answer = text_of(advert.scan_response(eui))
+        check(answer == case["scan_response"], "scan response of " + case["name"])
+        check(fields_of(AdvertOpener(key).open(data)) == case["reads"], "open " + case["name"])
+    for case in golden["accepted"]:
+        told = AdvertOpener(octets(case["key"])).open(octets(case["hex"]))
+        check(fields_of(told) == case["reads"], "accept " + case["why"])
+    for case in golden["refused"]:
+        data = octets(case["hex"])
+        check((read_advert(data) is not None) == case["shape"], "shape " + case["why"])
+        error = outcome(AdvertOpener(octets(case["key"])).open, data)
+        check(error is AuthenticationError, "refuse " + case["why"])
+
+
+def fields_of(told):
+    names = ("alarm", "raised", "device_class", "waiting", "age_s", "supply_mv", "channel", "seq")
+    return {name: getattr(told, name) for name in names}
+
+
 # Whole sessions
 
 
@@ -290,6 +359,8 @@ CHECKS = (
     ("messages", check_messages),
     ("frames", check_frames),
     ("serial", check_serial),
+    ("pieces", check_pieces),
+    ("adverts", check_adverts),
     ("session_first", check_session),
     ("session_resumed", check_session),
     ("session_rekey", check_rekey),

@@ -16,11 +16,14 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 
 from fuzz_bench import FindingError, Note
+from fuzz_ble import read_adverts, read_values, visits
 from fuzz_input import absurd, bent, mutated
 from fuzz_rogues import rogue_gateway, rogue_node
 from fuzz_strangers import stranger
 
 from lilong_protocol import (
+    advert,
+    advert_reader,
     blocks,
     cbor,
     cobs,
@@ -30,6 +33,7 @@ from lilong_protocol import (
     descriptor,
     frame,
     handshake,
+    pieces,
     question,
     request,
     serial,
@@ -62,6 +66,9 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "hello_eui": handshake.hello_eui,
     "open_hello": lambda data: handshake.open_hello(data, KEY),
     "welcome_head": handshake.welcome_head,
+    "read_advert": advert_reader.read_advert,
+    "AdvertOpener.open": advert_reader.AdvertOpener(KEY).open,
+    "PieceReader.feed": lambda data: pieces.PieceReader().feed(data),
 }
 SEQUENCES = (0, 1, 2, 4, 6, 7, 8, 9, 10)
 """Which of the sound encodings are sequences of CBOR."""
@@ -90,6 +97,7 @@ def sound(dice: random.Random) -> list[bytes]:
         request.Request(count, request.REKEY, KEY).pack(),
         request.Response(count, request.DONE, dice.randbytes(count)).pack(),
         cobs.encode(dice.randbytes(count)),
+        advert.seal_advert(KEY, bytes(8), count, advert.parse_told(dice.randbytes(5))),
     ]
 
 
@@ -131,6 +139,9 @@ class Campaign:
             "decoders, bytes": self._decode_bytes,
             "decoders, grammar": self._decode_grammar,
             "serial line": read_serial,
+            "BLE values": read_values,
+            "BLE advertisements": read_adverts,
+            "BLE visits": visits,
             "stranger": stranger,
             "rogue node": rogue_node,
             "rogue gateway": rogue_gateway,

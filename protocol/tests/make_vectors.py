@@ -10,10 +10,12 @@ import json
 import pathlib
 import sys
 
+from vector_adverts import made_adverts
 from vector_columns import made_columns
 from vector_frames import made_frames, made_serial
 from vector_items import block_bytes, made_items
 from vector_move import rekey_session
+from vector_pieces import made_pieces
 from vector_session import first_session, resumed_session
 
 from lilong_protocol import cbor, columns, descriptor
@@ -68,6 +70,7 @@ def made(folder=FOLDER):
     sessions = [first_session(), resumed_session()]
     frames = made_frames(sessions[0])
     files = {
+        "adverts.json": made_adverts(),
         "blocks.json": made_blocks(written_in(folder / "blocks.json")),
         "columns.json": made_columns(),
         "items.json": made_items(),
@@ -77,6 +80,7 @@ def made(folder=FOLDER):
         "session_rekey.json": rekey_session(),
         "frames.json": frames,
         "serial.json": made_serial(sessions, frames),
+        "pieces.json": made_pieces(sessions),
     }
     return {name: laid_out(golden) for name, golden in files.items()}
 

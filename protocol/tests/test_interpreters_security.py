@@ -40,6 +40,7 @@ def test_third_party_vectors_hold_on_both_interpreters(launcher: pathlib.Path | 
     output = run("check_vectors.py", launcher, str(VECTORS))
     assert output.splitlines() == [
         "wycheproof_ccm 324",
+        "wycheproof_ccm_of_adverts 16",
         "cose_ccm 8",
         "wycheproof_kdf 257",
         "oscore 3",

@@ -43,7 +43,7 @@ def outcome(decode: Callable[..., Any], *arguments: Any) -> Any:
         return ValueError
 
 
-@pytest.mark.parametrize("name", ["paper_link", "paper_decoder"])
+@pytest.mark.parametrize("name", ["paper_link", "paper_decoder", "paper_ble"])
 def test_the_paper_decoder_shares_no_code_with_the_product(name: str) -> None:
     tree = ast.parse((PROTOCOL / "tests" / f"{name}.py").read_text(encoding="utf-8"))
     imported = set()
