@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.errors import StoreError
 from lilong_gateway.logs import pairs
-from lilong_gateway.store.records import Committed, Entry
+from lilong_gateway.store.records import Committed, Entry, Noticed
 from lilong_gateway.store.store import Store
 
 _GROUP = 1000
@@ -55,6 +55,7 @@ class Ingest:
         self._committed = committed
         self._backoff = backoff
         self._limit = limit
+        self._followers: list[Callable[[Noticed], None]] = []
         self._waiting: deque[tuple[Entry, Callable[[], None]]] = deque()
         self._arrived = asyncio.Event()
 
@@ -71,6 +72,10 @@ class Ingest:
         self._waiting.append((entry, stored))
         self._arrived.set()
         return True
+
+    def follow(self, changed: Callable[[Noticed], None]) -> None:
+        """Tell of every notice that is made or settled, once that is on disk."""
+        self._followers.append(changed)
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -93,6 +98,9 @@ class Ingest:
             self._waiting.popleft()
         for _, stored in group:
             stored()
+        for changed in self._followers:
+            for notice in committed.notices:
+                changed(notice)
         self._committed.set()
 
     def _note_trouble(self, error: StoreError) -> None:

@@ -171,7 +171,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 3; upgrade"):
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 4; upgrade"):
         Database(file)
 
 

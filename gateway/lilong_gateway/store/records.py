@@ -102,17 +102,97 @@ class Attempt:
     noted_ms: int | None
 
 
-Entry = Arrival | Unreadable | Missing | Description | Advance | Report | Attempt
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An alarm that a node's sealed advertisement told of.
+
+    key is the id of the key that it came under, counter its number under that key, low_seq the
+    low 8 bits of the seq of the alarm's batch; rssi in dBm; heard_ms None without a clock.
+    """
+
+    eui: bytes
+    key: bytes
+    counter: int
+    channel: int
+    low_seq: int
+    raised: bool
+    heard_ms: int | None
+    rssi: int | None
+    adapter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """A node's sealed advertisement tells that it holds no alarm any more."""
+
+    eui: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertCounter:
+    """The highest counter that was believed of a node under the key of this id."""
+
+    eui: bytes
+    key: bytes
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertCounters:
+    """What has been believed since the last such entry."""
+
+    counters: tuple[AdvertCounter, ...]
+
+
+Entry = (
+    Arrival
+    | Unreadable
+    | Missing
+    | Description
+    | Advance
+    | Report
+    | Attempt
+    | Notice
+    | Relief
+    | AdvertCounters
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A notice as it stands in the store.
+
+    outcome is None while the alarm's batch is awaited, else one of store.notices; settled_ms is
+    when that came to be. Both times are None without a clock.
+    """
+
+    id: int
+    eui: bytes
+    channel: int
+    seq: int
+    raised: bool
+    heard_ms: int | None
+    outcome: str | None
+    settled_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one transaction did."""
+    """What one transaction did; notices: those that it made or settled."""
 
     stored: int = 0
     readings: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    notices: tuple[Noticed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What is known of advertisements: the highest counters, and each node's proven key's id."""
+
+    counters: tuple[AdvertCounter, ...]
+    proven: tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)

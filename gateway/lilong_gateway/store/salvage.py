@@ -21,6 +21,9 @@ _SMALL = {
     "stream": "node, epoch, stream, next",
     "quarantine": "id, node, epoch, stream, seq, reason, received_ms, item",
     "attempt": "id, node, what, digest, sequence, outcome, why, tries, noted_ms",
+    "notice": "id, node, epoch, channel, seq, raised, key, counter, heard_ms, rssi, adapter,"
+    " outcome, settled_ms",
+    "advert": "id, node, key, counter",
 }
 _BATCH = (
     "node, epoch, stream, seq, descriptor, quality, offset_ms, boot_id, last_ms,"
@@ -75,6 +78,8 @@ def _take_later_columns(connection: sqlite3.Connection, damaged: sqlite3.Connect
     connection.executemany(
         "UPDATE node SET firmware = ?, status = ?, told_ms = ? WHERE id = ?", rows
     )
+    rows = _small(damaged, "node", "epoch, id")
+    connection.executemany("UPDATE node SET epoch = ? WHERE id = ?", rows)
 
 
 def _undelivered(

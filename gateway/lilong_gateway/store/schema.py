@@ -62,9 +62,36 @@ def _note_software(connection: sqlite3.Connection) -> None:
     )
 
 
+def _note_adverts(connection: sqlite3.Connection) -> None:
+    """Alarms heard in advertisements, the highest counters of these, and each node's epoch.
+
+    A notice's epoch is the one that its seq was guessed for, NULL for none; outcome is NULL until
+    the alarm's batch has come or the node holds it no longer.
+    """
+    connection.execute("ALTER TABLE node ADD COLUMN epoch INTEGER")
+    latest = connection.execute("SELECT epoch, node, MAX(pos) FROM batch GROUP BY node")
+    epochs = [(epoch, node) for epoch, node, _ in latest]
+    connection.executemany("UPDATE node SET epoch = ? WHERE id = ?", epochs)
+    connection.execute(
+        """CREATE TABLE notice (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, epoch INTEGER,
+        channel INTEGER NOT NULL, seq INTEGER NOT NULL, raised INTEGER NOT NULL,
+        key BLOB NOT NULL, counter INTEGER NOT NULL, heard_ms INTEGER, rssi INTEGER,
+        adapter TEXT NOT NULL, outcome TEXT, settled_ms INTEGER)"""
+    )
+    connection.execute("CREATE INDEX notice_node ON notice (node, id)")
+    connection.execute("CREATE INDEX notice_open ON notice (node) WHERE outcome IS NULL")
+    connection.execute(
+        """CREATE TABLE advert (
+        id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key BLOB NOT NULL,
+        counter INTEGER NOT NULL CHECK (typeof(counter) = 'integer' AND counter < 4294967296),
+        UNIQUE (node, key))"""
+    )
+
+
 def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
     """Return every step from an empty file to the present tables, in order."""
-    return (_create, _note_keys, _note_software)
+    return (_create, _note_keys, _note_software, _note_adverts)
 
 
 def migrate(connection: sqlite3.Connection) -> str:

@@ -11,9 +11,13 @@ class Sequence:
         self._beyond = set(beyond)
         self._join()
 
+    def holds(self, seq: int) -> bool:
+        """Whether seq counts as stored."""
+        return seq < self.next or seq in self._beyond
+
     def take(self, seq: int) -> bool:
         """Whether seq is new; then it counts as stored."""
-        if seq < self.next or seq in self._beyond:
+        if self.holds(seq):
             return False
         self._beyond.add(seq)
         self._join()

@@ -10,12 +10,21 @@ from typing import TypeVar
 
 from lilong_gateway.errors import StoreDamagedError, StoreError, StoreReplacedError
 from lilong_gateway.logs import pairs
-from lilong_gateway.store import reader, upkeep, writer
+from lilong_gateway.store import notices, reader, upkeep, writer
 from lilong_gateway.store.damage import aside_count, complete, replace
 from lilong_gateway.store.database import Database
 from lilong_gateway.store.folder import make_folder
 from lilong_gateway.store.lock import FolderLock
-from lilong_gateway.store.records import Attempt, Committed, Entry, Known, Row, Summary
+from lilong_gateway.store.records import (
+    Attempt,
+    Believed,
+    Committed,
+    Entry,
+    Known,
+    Noticed,
+    Row,
+    Summary,
+)
 
 T = TypeVar("T")
 _SPARED = 30
@@ -73,6 +82,24 @@ class Store:
 
         return await self._run(call)
 
+    async def notices(self, limit: int) -> list[Noticed]:
+        """Return up to limit alarms that were heard in advertisements, the latest last."""
+
+        def call(database: Database) -> list[Noticed]:
+            with database.reading() as connection:
+                return notices.latest(connection, limit)
+
+        return await self._run(call)
+
+    async def believed(self) -> Believed:
+        """Return which advertisements are old: all those that were believed, and older ones."""
+
+        def call(database: Database) -> Believed:
+            with database.reading() as connection:
+                return notices.believed(connection)
+
+        return await self._run(call)
+
     async def summary(self) -> Summary:
         """Return the state of the store in numbers."""
         return await self._run(reader.summary)
@@ -93,7 +120,10 @@ class Store:
         )
 
     async def prune(self, before_ms: int, limit: int) -> int:
-        """Delete up to limit confirmed batches received before before_ms; return how many."""
+        """Delete up to limit confirmed batches received before before_ms; return how many.
+
+        As many notices go, settled before then.
+        """
         return await self._run(lambda database: upkeep.prune(database, before_ms, limit))
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """Keeping the store in order: the uplink's cursor, pending times, pruning."""
 
-from lilong_gateway.store import timing
+from lilong_gateway.store import notices, timing
 from lilong_gateway.store.database import Database
 
 _PRUNE = """DELETE FROM batch WHERE pos IN (
@@ -26,9 +26,11 @@ def set_cursor(database: Database, cursor: int) -> None:
 def prune(database: Database, before_ms: int, limit: int) -> int:
     """Delete up to limit confirmed batches received before before_ms; return how many.
 
-    A row beyond its stream's next stays: it is the only record that it was received.
+    A row beyond its stream's next stays: it is the only record that it was received. Up to limit
+    notices that were settled before then go too.
     """
     with database.transaction() as connection:
+        notices.prune(connection, before_ms, limit)
         return connection.execute(_PRUNE, (before_ms, limit)).rowcount
 
 

@@ -5,14 +5,18 @@ from collections.abc import Sequence as Several
 
 from lilong_gateway.store import timing
 from lilong_gateway.store.database import Database
+from lilong_gateway.store.notices import ALARMS, CONFIRMED, GONE, NoticeWriter
 from lilong_gateway.store.records import (
     Advance,
+    AdvertCounters,
     Arrival,
     Attempt,
     Committed,
     Description,
     Entry,
     Missing,
+    Notice,
+    Relief,
     Report,
     Slot,
     Unreadable,
@@ -44,16 +48,20 @@ def commit(database: Database, entries: Several[Entry]) -> Committed:
 class _Node:
     """A row of the table node, as this transaction sees it."""
 
-    def __init__(self, number: int, descriptor: int | None, boot_id: int | None) -> None:
+    def __init__(
+        self, number: int, descriptor: int | None, boot_id: int | None, epoch: int | None
+    ) -> None:
         self.number = number
         self.descriptor = descriptor
         self.boot_id = boot_id
+        self.epoch = epoch
         self.epochs: dict[int, int | None] = {}
 
 
 class _Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._notices = NoticeWriter(connection)
         self._nodes: dict[bytes, _Node] = {}
         self._streams: dict[tuple[int, int, int], Sequence] = {}
         self._rows: list[tuple[object, ...]] = []
@@ -73,8 +81,7 @@ class _Transaction:
             case Description():
                 self._take_description(entry)
             case Advance():
-                node = self._node(entry.eui)
-                self._stream(node, entry.epoch, entry.stream).advance(entry.first)
+                self._take_advance(entry)
             case Report():
                 self._connection.execute(
                     "UPDATE node SET firmware = ?, status = ?, told_ms = ? WHERE id = ?",
@@ -82,6 +89,8 @@ class _Transaction:
                 )
             case Attempt():
                 self._take_attempt(entry)
+            case _:
+                self._take_advert(entry)
 
     def finish(self) -> Committed:
         self._connection.executemany(_INSERT, self._rows)
@@ -93,13 +102,15 @@ class _Transaction:
             "UPDATE node SET heard_ms = ? WHERE id = ?",
             [(heard_ms, number) for number, heard_ms in self._heard.items()],
         )
-        return Committed(len(self._rows), self._readings, self._duplicates, self._quarantined)
+        return Committed(
+            *(len(self._rows), self._readings, self._duplicates, self._quarantined),
+            tuple(self._notices.changed),
+        )
 
     def _take_arrival(self, entry: Arrival) -> None:
         eui, epoch, stream, seq = entry.slot
         node = self._node(eui)
-        if not self._stream(node, epoch, stream).take(seq):
-            self._duplicates += 1
+        if not self._pass(node, entry.slot, CONFIRMED, entry.received_ms):
             return
         if entry.received_ms is not None:
             self._heard[node.number] = entry.received_ms
@@ -141,8 +152,7 @@ class _Transaction:
     def _take_unreadable(self, entry: Unreadable) -> None:
         slot: Slot = entry.slot
         node = self._node(slot.eui)
-        if not self._stream(node, slot.epoch, slot.stream).take(slot.seq):
-            self._duplicates += 1
+        if not self._pass(node, slot, CONFIRMED, entry.received_ms):
             return
         self._quarantined += 1
         self._quarantine(node, slot, entry.reason, entry.received_ms, entry.item)
@@ -160,11 +170,38 @@ class _Transaction:
         """Pass the number; beyond a gap only a row can tell later that it was passed."""
         slot = entry.slot
         node = self._node(slot.eui)
-        stream = self._stream(node, slot.epoch, slot.stream)
-        if not stream.take(slot.seq):
-            self._duplicates += 1
-        elif stream.next <= slot.seq:
+        passed = self._pass(node, slot, GONE, entry.received_ms)
+        if passed and self._stream(node, slot.epoch, slot.stream).next <= slot.seq:
             self._quarantine(node, slot, "given up by the node", entry.received_ms, b"")
+
+    def _pass(self, node: _Node, slot: Slot, outcome: str, now_ms: int | None) -> bool:
+        """Whether a batch is new; what was noticed of its alarm is settled in either case."""
+        if slot.stream == ALARMS:
+            self._notices.settle(node.number, slot, outcome, now_ms)
+        new = self._stream(node, slot.epoch, slot.stream).take(slot.seq)
+        self._duplicates += not new
+        return new
+
+    def _take_advance(self, entry: Advance) -> None:
+        node = self._node(entry.eui)
+        stream = self._stream(node, entry.epoch, entry.stream)
+        stream.advance(entry.first)
+        if entry.stream == ALARMS:
+            self._notices.advance(node.number, entry.eui, entry.epoch, stream)
+
+    def _take_advert(self, entry: Notice | Relief | AdvertCounters) -> None:
+        match entry:
+            case Notice():
+                node = self._node(entry.eui)
+                alarms = Sequence(0, ())
+                if node.epoch is not None:
+                    alarms = self._stream(node, node.epoch, ALARMS)
+                self._notices.take(node.number, node.epoch, alarms, entry)
+            case Relief():
+                self._notices.relieve(self._node(entry.eui).number, entry.eui)
+            case AdvertCounters():
+                for one in entry.counters:
+                    self._notices.count(self._node(one.eui).number, one.key, one.counter)
 
     def _take_description(self, entry: Description) -> None:
         node = self._node(entry.eui)
@@ -205,7 +242,7 @@ class _Transaction:
         if node is None:
             self._connection.execute("INSERT OR IGNORE INTO node (eui) VALUES (?)", (eui,))
             row = self._connection.execute(
-                "SELECT id, descriptor, boot_id FROM node WHERE eui = ?", (eui,)
+                "SELECT id, descriptor, boot_id, epoch FROM node WHERE eui = ?", (eui,)
             ).fetchone()
             node = self._nodes[eui] = _Node(*row)
         return node
@@ -223,6 +260,11 @@ class _Transaction:
         sequence = self._streams.get(key)
         if sequence is None:
             sequence = self._streams[key] = load_sequence(self._connection, *key)
+            if node.epoch != epoch:
+                node.epoch = epoch
+                self._connection.execute(
+                    "UPDATE node SET epoch = ? WHERE id = ?", (epoch, node.number)
+                )
         return sequence
 
 
