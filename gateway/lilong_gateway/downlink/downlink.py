@@ -46,6 +46,14 @@ class Downlink:
         """Note that nothing is on its way to a node any more."""
         self._pushes.pop(eui, None)
 
+    def nodes_to_configure(self) -> list[bytes]:
+        """Return the nodes for which new settings lie ready."""
+        return self.plan.euis_to_configure()
+
+    def nodes_to_update(self) -> list[bytes]:
+        """Return the nodes, of those that said what they run, that could take an update now."""
+        return [eui for eui, status in self._told.items() if self.plan.may_update(eui, status)]
+
     def node_status(self, eui: bytes) -> dict[str, object]:
         """Return what one node runs and what it is getting, for the status file."""
         status, push = self._told.get(eui), self._pushes.get(eui)

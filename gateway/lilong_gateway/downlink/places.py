@@ -34,16 +34,23 @@ class Places:
         return sum(place.applied_ms is not None for place in self._held.values())
 
     def take(self, eui: bytes, digest: bytes, now_ms: int, *, proven: bool) -> bool:
-        """Whether a node may take an update; proven: it stayed on some node already."""
+        """Take a place for a node if it may have an update, and say whether it has one."""
+        if not self.may_take(eui, digest, proven=proven):
+            return False
         place = self._held.get(eui)
         if place is not None and place.digest == digest:
             place.seen_ms = now_ms
+        else:
+            self._held[eui] = _Place(digest, now_ms)
+        return True
+
+    def may_take(self, eui: bytes, digest: bytes, *, proven: bool) -> bool:
+        """Whether a node may take an update; proven: it stayed on some node already."""
+        place = self._held.get(eui)
+        if place is not None and place.digest == digest:
             return True
         others = [held.digest for other, held in self._held.items() if other != eui]
-        if len(others) >= self._limit or (digest in others and not proven):
-            return False
-        self._held[eui] = _Place(digest, now_ms)
-        return True
+        return len(others) < self._limit and (proven or digest not in others)
 
     def seen(self, eui: bytes, now_ms: int) -> None:
         """Note a sign of life amid a transfer."""

@@ -68,6 +68,19 @@ class Plan:
             return found.parcel
         return self._update_for(eui, status, now_ms)
 
+    def euis_to_configure(self) -> list[bytes]:
+        """Return the nodes that lack the settings which lie ready for them, as far as is known."""
+        configurations = self.shelf.configurations.items()
+        return [eui for eui, found in configurations if self._is_open(eui, found.parcel)]
+
+    def may_update(self, eui: bytes, status: NodeStatus) -> bool:
+        """Whether an update could go to this node now."""
+        return any(
+            self._is_open(eui, update.parcel)
+            and self.places.may_take(eui, update.parcel.digest, proven=self._is_proven(update))
+            for update in self._updates_above(status)
+        )
+
     def is_offered(self, eui: bytes, parcel: Parcel) -> bool:
         """Whether the operator still wants a node to get this."""
         if parcel.what == UPDATE:
@@ -119,19 +132,30 @@ class Plan:
                 self._settle(attempt, outcomes.FAILED, _UNHEARD)
 
     def _update_for(self, eui: bytes, status: NodeStatus, now_ms: int) -> Parcel | None:
-        reached = status.reached
-        for update in self.shelf.updates:
-            if update.device_class != status.device_class or update.sequence <= reached:
-                continue
-            if update.oldest > reached or not self._may_get(eui, update.parcel):
-                continue
-            if self.is_stopped(update):
-                continue
-            digest = update.parcel.digest
-            proven = self._ledger.count(UPDATE, digest, outcomes.DONE) > 0
-            taken = self.places.take(eui, digest, now_ms, proven=proven)
-            return update.parcel if taken else None
+        for update in self._updates_above(status):
+            if self._may_get(eui, update.parcel):
+                digest, proven = update.parcel.digest, self._is_proven(update)
+                taken = self.places.take(eui, digest, now_ms, proven=proven)
+                return update.parcel if taken else None
         return None
+
+    def _updates_above(self, status: NodeStatus) -> Iterator[Update]:
+        """Give what a node could run next, the newest first."""
+        for update in self.shelf.updates:
+            fits = update.device_class == status.device_class
+            follows = update.oldest <= status.reached < update.sequence
+            if fits and follows and not self.is_stopped(update):
+                yield update
+
+    def _is_proven(self, update: Update) -> bool:
+        return self._ledger.count(UPDATE, update.parcel.digest, outcomes.DONE) > 0
+
+    def _is_open(self, eui: bytes, parcel: Parcel) -> bool:
+        """Whether nothing final has come of a parcel on a node."""
+        attempt = self._ledger.find(eui, parcel.what, parcel.digest)
+        if attempt is None:
+            return True
+        return attempt.outcome not in outcomes.SETTLED and attempt.tries < outcomes.MOST_TRIES
 
     def _may_get(self, eui: bytes, parcel: Parcel) -> bool:
         attempt = self._attempt(eui, parcel)
