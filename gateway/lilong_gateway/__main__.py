@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lilong_gateway.app import Gateway
 from lilong_gateway.check import check
@@ -20,19 +21,22 @@ from lilong_gateway.keys import KeyRing
 from lilong_gateway.logs import start_logging
 from lilong_gateway.node_commands import add_node_arguments
 
+if TYPE_CHECKING:
+    from lilong_gateway.radio.ear import Recover
+
 EXIT_OK = 0
 EXIT_OTHER = 1
 EXIT_CONFIGURATION = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+def main(arguments: Sequence[str] | None = None, recover: "Recover | None" = None) -> int:
+    """Run the command line; return the exit status. recover: as of Gateway."""
     given = _parser().parse_args(arguments)
     if given.command == "check":
         return _check(given.config, as_json=given.json)
     if given.command in {"keys", "nodes"}:
         return _reported(lambda: int(given.act(given)))
-    return _reported(lambda: _run(given.config))
+    return _reported(lambda: _run(given.config, recover))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,11 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(file: Path) -> int:
+def _run(file: Path, recover: "Recover | None") -> int:
     config = load_config(file)
     keys = load_keys(config.keys)
     start_logging(config.log_level)
-    asyncio.run(_serve(config, keys))
+    asyncio.run(_serve(config, keys, recover))
     return EXIT_OK
 
 
@@ -73,8 +77,8 @@ def _reported(command: Callable[[], int]) -> int:
         return EXIT_OTHER
 
 
-async def _serve(config: Config, keys: KeyRing) -> None:
-    await Gateway(config, keys, Clock()).run()
+async def _serve(config: Config, keys: KeyRing, recover: "Recover | None") -> None:
+    await Gateway(config, keys, Clock(), recover).run()
 
 
 def _check(file: Path, *, as_json: bool) -> int:

@@ -8,13 +8,14 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.clock import UNIX_2000_MS, Clock
 from lilong_gateway.config import Config
 from lilong_gateway.downlink.downlink import Downlink
 from lilong_gateway.downlink.watch import Watch
-from lilong_gateway.errors import StoreError, StoreUnavailableError
+from lilong_gateway.errors import RadioStuckError, StoreError, StoreUnavailableError
 from lilong_gateway.housekeeping import Housekeeping
 from lilong_gateway.ingest import Ingest
 from lilong_gateway.key_watch import KeyWatch
@@ -33,14 +34,23 @@ from lilong_gateway.surroundings import Surroundings
 from lilong_gateway.uplink.render import Renderer
 from lilong_gateway.uplink.uplink import Uplink
 
+if TYPE_CHECKING:
+    from lilong_gateway.radio.ear import Recover
+    from lilong_gateway.radio.rounds import Rounds
+
 _STATUS_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
 class Gateway:
-    """All parts of one gateway; run() until SIGTERM or SIGINT. SIGHUP: the keys are read anew."""
+    """All parts of one gateway; run() until SIGTERM or SIGINT. SIGHUP: the keys are read anew.
 
-    def __init__(self, config: Config, keys: KeyRing, clock: Clock) -> None:
+    recover brings a Bluetooth adapter back to work; without it the system's own means do.
+    """
+
+    def __init__(
+        self, config: Config, keys: KeyRing, clock: Clock, recover: "Recover | None" = None
+    ) -> None:
         self._config = config
         self._keys = keys
         self._proofs = Proofs(keys)
@@ -64,18 +74,26 @@ class Gateway:
         self._housekeeping = Housekeeping(
             self._store, self._ingest, committed, clock, config.keep_confirmed_s
         )
+        around = self._surroundings()
         self._stations = Stations(
             config.ports,
             config.scan_s,
-            self._surroundings(),
+            around,
             self._open_port,
             self._supervisor,
             lambda: self._backoff(10.0),
         )
+        self._rounds = self._build_rounds(around, recover) if config.ble.adapters else None
+        self._stop = asyncio.Event()
+        self._stuck = ""
 
     async def run(self) -> None:
-        """Serve until told to stop; StoreUnavailableError if the data folder cannot be used."""
-        stop = asyncio.Event()
+        """Serve until told to stop.
+
+        StoreUnavailableError if the data folder cannot be used, RadioStuckError if only a new
+        process can help the radio.
+        """
+        stop = self._stop
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -96,6 +114,8 @@ class Gateway:
         finally:
             await self._store.close()
             _LOG.info("stopped")
+        if self._stuck:
+            raise RadioStuckError(f"{self._stuck}; nothing helps but a new start")
 
     async def _open_store(self) -> None:
         try:
@@ -117,10 +137,35 @@ class Gateway:
             ("uplink", self._uplink.run),
             ("housekeeping", self._housekeeping.run),
         ]
+        if self._rounds is not None:
+            duties.append(("rounds", self._rounds.run))
         file = self._config.status_file
         if file is not None:
             duties.append(("status", lambda: self._report(file)))
         return duties
+
+    def _build_rounds(self, around: Surroundings, recover: "Recover | None") -> "Rounds":
+        """Import what only a gateway with a radio needs, and not every one has."""
+        from lilong_gateway.radio import rounds  # noqa: PLC0415
+        from lilong_gateway.radio.listener import Listener  # noqa: PLC0415
+        from lilong_gateway.radio.recovery import recover as recover_by_system  # noqa: PLC0415
+
+        premises = rounds.Premises(
+            self._supervisor,
+            lambda: self._backoff(10.0),
+            self._jitter,
+            recover or recover_by_system,
+            lambda: all(station.eui is None for station in self._stations.all),
+            self._give_up,
+        )
+        shared = (around.keys, around.proofs, around.roster, around.store, around.ingest)
+        listener = Listener(*shared, around.clock)
+        return rounds.Rounds(self._config.ble, around, listener, premises)
+
+    def _give_up(self, reason: str) -> None:
+        _LOG.error("the radio does not come back %s", pairs(why=reason))
+        self._stuck = reason
+        self._stop.set()
 
     async def _open_port(self, port: str, on_change: Callable[[], None]) -> Link:
         return await open_serial(port, self._config.baud, on_change)
@@ -172,6 +217,7 @@ class Gateway:
                 }
                 for station in self._stations.all
             ],
+            "ble": None if self._rounds is None else self._rounds.status(),
             "nodes": {
                 eui: {
                     **asdict(node),

@@ -1,10 +1,12 @@
 """`lilong-gateway check`: is everything there that a run needs? One line each, with advice."""
 
+import asyncio
 import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from lilong_gateway.config import Config, Uplink, load_config
 from lilong_gateway.downlink.inspection import inspect_goods
@@ -24,6 +26,8 @@ from lilong_gateway.store.lock import is_held
 
 _ROOM_BYTES = 256 << 20
 _BROKER_WAIT_S = 5.0
+_LISTEN_S = 3.0
+_ADAPTER_ADVICE = "see `bluetoothctl list` and `show`, and that bluetoothd runs"
 
 
 def check(file: Path) -> Iterator[Finding]:
@@ -39,6 +43,8 @@ def check(file: Path) -> Iterator[Finding]:
     yield from inspect_goods(config)
     for pattern in config.ports:
         yield from _check_ports(pattern, config.baud)
+    for adapter in config.ble.adapters:
+        yield _check_adapter(adapter, config.ble.scan)
     yield _check_broker(config.uplink)
 
 
@@ -119,6 +125,20 @@ def _check_port(name: str, baud: int) -> Finding:
     except LinkError as error:
         return Finding("port", name, FAILED, error.problem)
     return Finding("port", name, OK, "")
+
+
+def _check_adapter(name: str, scanning: Literal["active", "passive"]) -> Finding:
+    """Listen for a while; imports what only a gateway with a radio needs."""
+    from lilong_gateway.links.ble import listen_for  # noqa: PLC0415
+
+    try:
+        heard = asyncio.run(listen_for(name, scanning, _LISTEN_S))
+    except LinkError as error:
+        return Finding("adapter", name, FAILED, f"{error.problem}; {_ADAPTER_ADVICE}")
+    if not heard:
+        advice = f"no node heard in {_LISTEN_S:g} s; are there any near, and switched on?"
+        return Finding("adapter", name, WARNING, advice)
+    return Finding("adapter", name, OK, f"{heard} nodes heard in {_LISTEN_S:g} s")
 
 
 def _check_broker(uplink: Uplink) -> Finding:

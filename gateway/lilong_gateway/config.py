@@ -5,6 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lilong_gateway.config_links import Ble, read_ble, read_ports
 from lilong_gateway.config_table import Document, Table
 from lilong_gateway.errors import ConfigError
 from lilong_gateway.key_file import check_private, parse_eui
@@ -13,8 +14,7 @@ from lilong_protocol.manifest import split_public_keys
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
-_SOCKET = re.compile(r"socket://[^/:\s]+:(\d{1,5})\Z")
-_TABLES = ["gateway", "nodes", "serial", "uplink", "store", "privacy", "log", "status"]
+_TABLES = ["gateway", "nodes", "serial", "ble", "uplink", "store", "privacy", "log", "status"]
 _UPDATES = ["update_keys", "updates_at_once", "updates_failures"]
 _NODES = ["keys", "updates", "configurations", *_UPDATES]
 _CLASSES = ["P0", "P1", "P2", "P3"]
@@ -83,6 +83,7 @@ class Config:
     log_level: str = "info"
     status_file: Path | None = None
     downlink: Downlink = Downlink()
+    ble: Ble = field(default_factory=Ble)
 
     @property
     def topic(self) -> str:
@@ -105,7 +106,7 @@ def load_config(file: Path) -> Config:
         site=_name(gateway, "site"),
         data=folder / gateway.text("data"),
         keys=folder / nodes.text("keys"),
-        ports=_ports(serial),
+        ports=read_ports(serial, needed="ble" not in root.keys),
         uplink=_uplink(root, folder),
         baud=serial.whole("baud", 115_200, 300, 4_000_000),
         scan_s=serial.seconds("scan_s", 1.0, 0.05, 3600),
@@ -119,6 +120,7 @@ def load_config(file: Path) -> Config:
         ),
         status_file=None if status is None else folder / status,
         downlink=_downlink(nodes, folder),
+        ble=read_ble(root),
     )
 
 
@@ -127,23 +129,6 @@ def _name(table: Table, key: str) -> str:
     if not _NAME.match(value):
         raise table.error(key, f'"{value}" must be 1 to 40 letters, digits, "_" or "-"')
     return value
-
-
-def _ports(serial: Table) -> tuple[str, ...]:
-    ports = serial.texts("ports")
-    if not ports:
-        raise serial.error("ports", 'name at least one port, such as "/dev/ttyUSB*"')
-    for port in ports:
-        if "://" in port and not _is_socket(port):
-            raise serial.error("ports", f'"{port}" is not socket://host:port')
-        if "://" not in port and not port.startswith("/"):
-            raise serial.error("ports", f'"{port}" must be a whole path, such as "/dev/ttyUSB0"')
-    return ports
-
-
-def _is_socket(port: str) -> bool:
-    address = _SOCKET.match(port)
-    return address is not None and 0 < int(address[1]) <= _PORT_LIMIT
 
 
 def _downlink(nodes: Table, folder: Path) -> Downlink:

@@ -101,6 +101,10 @@ class Conversation:
         """Return the next frame for the node, None when nothing is due."""
         return self._session.poll(self._now_ms())
 
+    def take_leave(self) -> None:
+        """Have the node told once more what is on disk, so that it need not send it again."""
+        self._session.described()
+
     def _begin(self) -> GatewaySession:
         self._asked_ms = self._now_ms()
         self._grounds = Grounds(self._around)

@@ -13,6 +13,7 @@ GatewayError
 │   ├── StoreDamagedError    move the file aside; start a new store
 │   ├── StoreReplacedError   begin again with the new store's id and cursor
 │   └── StoreUnavailableError    a person must act (permission, mount, second gateway)
+├── RadioStuckError          no adapter works, nor anything else: end; start again from nothing
 └── UplinkError
     ├── UplinkLostError      keep storing; connect again
     └── UplinkRefusedError   keep storing; a person must act; connect again slowly
@@ -71,6 +72,10 @@ class LinkLostError(LinkError):
 
 class LinkRefusedError(LinkError):
     """The system does not let us use the port."""
+
+
+class RadioStuckError(GatewayError):
+    """All that can be done for the adapters from within was done, in vain."""
 
 
 class StoreError(GatewayError):

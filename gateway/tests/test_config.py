@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lilong_gateway.config import Config, Downlink, Uplink, load_config
+from lilong_gateway.config_links import Ble
 from lilong_gateway.errors import ConfigError
 
 GOOD = """\
@@ -47,10 +48,11 @@ def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
     write_password(tmp_path)
     (tmp_path / "ca.pem").write_bytes(certificate())
     (tmp_path / "release.key.pub").write_bytes(bytes(64))
-    shown = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)
+    shown = re.compile(r"^# (?=[a-z_]+ = |\[+[a-z.]+\]+$)", re.MULTILINE)
     config = load(tmp_path, shown.sub("", EXAMPLE.read_text(encoding="utf-8")))
     assert config.uplink.password == WORD
     assert config.grants[0].classes == {3}
+    assert config.ble == Ble(adapters=("hci0",))
     assert config.downlink == replace(
         Downlink(),
         updates=tmp_path / "updates",
@@ -260,3 +262,34 @@ def test_a_setting_of_updates_that_cannot_work_is_refused(
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, GOOD.replace("[serial]", f"{line}\n[serial]"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", 'ble: "adapters" is missing'),
+        ("adapters = []", 'ble.adapters: name at least one adapter, such as "hci0"'),
+        ('adapters = ["bluetooth"]', '"bluetooth" is no adapter'),
+        ('adapters = ["hci0", "hci0"]', "one adapter stands there twice"),
+        ('adapters = ["hci0"]\nslots = 0', "must lie between 1 and 64, not 0"),
+        ('adapters = ["hci0"]\nscan = "activ"', 'did you mean "active"?'),
+        ('adapters = ["hci0"]\nvisit_every_s = 1', "must lie between 5 and 86400, not 1"),
+        ('adaptors = ["hci0"]', 'unknown key; did you mean "adapters"?'),
+    ],
+)
+def test_a_setting_of_ble_that_cannot_work_is_refused(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f"{GOOD}\n[ble]\n{table}\n")
+    assert message in str(caught.value)
+
+
+def test_a_gateway_with_ble_needs_no_serial_ports(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        GOOD.replace('[serial]\nports = [\n  "/dev/ttyUSB*",\n]\n', "")
+        + '\n[ble]\nadapters = ["hci1", "hci0"]\nscan = "passive"\n',
+    )
+    assert config.ports == ()
+    assert (config.ble.adapters, config.ble.scan) == (("hci1", "hci0"), "passive")

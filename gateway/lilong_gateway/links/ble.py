@@ -1,0 +1,246 @@
+"""BLE: adverts heard by an adapter, and links to nodes; the only importer of bleak and its kin."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+from bleak import BleakClient, BleakScanner
+from bleak.args.bluez import OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakDBusError,
+    BleakError,
+    BleakGATTProtocolError,
+    BleakGATTProtocolErrorCode,
+)
+from bleak_retry_connector import (
+    BleakNotFoundError,
+    BleakOutOfConnectionSlotsError,
+    establish_connection,
+)
+
+from lilong_gateway.errors import (
+    LinkBusyError,
+    LinkError,
+    LinkLostError,
+    LinkMissingError,
+    LinkRefusedError,
+)
+from lilong_gateway.links.values import ValueLine
+from lilong_gateway.logs import pairs
+from lilong_protocol.advert import ADVERT, ADVERT_BYTES, COMPANY, DOWN, SERVICE, UP
+from lilong_protocol.frame import VERSION
+
+CONNECT_S = 25.0
+"""A connect that has not come about by then is given up, whatever the system is doing."""
+
+_SCAN_S = 15.0
+_SUBSCRIBE_S = 10.0
+_WRITE_S = 8.0
+_CROWDED_S = 0.1
+_LEAVE_S = 6.0
+_DEVICES = 4096
+_SMALLEST = 20
+_LARGEST = 509
+_LOST = (BleakError, OSError, EOFError, AttributeError, KeyError)
+"""What bleak lets through of a bus or an adapter that goes away in the middle of a call."""
+
+_LOG = logging.getLogger(__name__)
+
+Scanning = Literal["active", "passive"]
+OnAdvert = Callable[[str, bytes, int], None]
+"""Takes address, the 24 bytes, and RSSI in dBm."""
+
+
+class Central:
+    """One adapter of this machine, such as "hci0"; everything here may be called again at will."""
+
+    def __init__(self, adapter: str, scanning: Scanning, on_advert: OnAdvert) -> None:
+        self.adapter = adapter
+        self._scanning = scanning
+        self._on_advert = on_advert
+        self._scanner: BleakScanner | None = None
+        self._devices: dict[str, BLEDevice] = {}
+        self._beginning = bytes((VERSION << 5 | ADVERT,))
+
+    async def listen(self) -> None:
+        """Scan from now on; LinkError says why not."""
+        await self.rest()
+        scanner = BleakScanner(
+            self._heard,
+            scanning_mode=self._scanning,
+            bluez={
+                "adapter": self.adapter,
+                "filters": {"DuplicateData": True},
+                "or_patterns": [self._pattern()],
+            },
+        )
+        self._scanner = scanner
+        try:
+            async with asyncio.timeout(_SCAN_S):
+                await scanner.start()
+        except (TimeoutError, *_LOST) as error:
+            raise _ours(self.adapter, error) from error
+
+    async def rest(self) -> None:
+        """Scan no more; an adapter that is gone has stopped already."""
+        scanner, self._scanner = self._scanner, None
+        if scanner is not None:
+            with contextlib.suppress(TimeoutError, *_LOST):
+                async with asyncio.timeout(_LEAVE_S):
+                    await scanner.stop()
+
+    async def connect(self, address: str, on_change: Callable[[], None]) -> "BleLink":
+        """Connect to a node that was heard, and subscribe; LinkError says why not."""
+        place = f"{self.adapter}/{address}"
+        device = self._devices.get(address)
+        if device is None:
+            raise LinkMissingError(place, "not heard by this adapter")
+        line = ValueLine(place, on_change)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                client = await establish_connection(
+                    BleakClient,
+                    device,
+                    place,
+                    disconnected_callback=lambda _client: line.lose("the node hung up"),
+                    max_attempts=1,
+                    bluez={"adapter": self.adapter},
+                )
+        except (TimeoutError, *_LOST) as error:
+            raise _ours(place, error) from error
+        return await _subscribed(client, line)
+
+    def _heard(self, device: BLEDevice, data: AdvertisementData) -> None:
+        advert = data.manufacturer_data.get(COMPANY)
+        if advert is None or len(advert) != ADVERT_BYTES or advert[:1] != self._beginning:
+            return
+        self._devices[device.address] = device
+        if len(self._devices) > _DEVICES:
+            del self._devices[next(iter(self._devices))]
+        self._on_advert(device.address, advert, data.rssi)
+
+    def _pattern(self) -> OrPattern:
+        """What a passive scan lets through: data of our company that begins as ours does."""
+        content = COMPANY.to_bytes(2, "little") + self._beginning
+        return OrPattern(0, AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, content)
+
+
+class BleLink:
+    """A connection to one node; a ValueLine whose values travel by notification and write."""
+
+    def __init__(
+        self, client: BleakClient, line: ValueLine, down: BleakGATTCharacteristic
+    ) -> None:
+        self.line = line
+        self._client = client
+        self._down = down
+        self._writing = asyncio.create_task(self._write(), name=f"write {line.port}")
+
+    async def close(self) -> None:
+        """Let the node go, in bounded time; it advertises again."""
+        self.line.lose("closed")
+        self._writing.cancel()
+        await asyncio.wait([self._writing])
+        await _let_go(self._client, self.line.port)
+
+    async def _write(self) -> None:
+        """Send what is queued, for ever; each write that is answered empties the node's buffer."""
+        size = min(_LARGEST, max(_SMALLEST, self._down.max_write_without_response_size))
+        try:
+            while True:
+                value, answered = await self.line.next_value(size)
+                async with asyncio.timeout(_WRITE_S):
+                    await self._write_one(value, answered=answered)
+        except TimeoutError:
+            self.line.lose(f"took nothing for {_WRITE_S:g} s")
+        except _LOST as error:
+            self.line.lose(_words(error))
+
+    async def _write_one(self, value: bytes, *, answered: bool) -> None:
+        """Write a value; a node without room for a request just now has not taken it."""
+        while True:
+            try:
+                await self._client.write_gatt_char(self._down, value, response=answered)
+            except BleakGATTProtocolError as error:
+                if error.code is not BleakGATTProtocolErrorCode.INSUFFICIENT_RESOURCE:
+                    raise
+                await asyncio.sleep(_CROWDED_S)
+            else:
+                return
+
+
+async def listen_for(adapter: str, scanning: Scanning, time_s: float) -> int:
+    """Return how many nodes, or who says to be one, were heard in that time; LinkError."""
+    heard: set[str] = set()
+    central = Central(adapter, scanning, lambda address, _advert, _rssi: heard.add(address))
+    await central.listen()
+    await asyncio.sleep(time_s)
+    await central.rest()
+    return len(heard)
+
+
+async def _subscribed(client: BleakClient, line: ValueLine) -> BleLink:
+    """Return the link once notifications come; a node that lacks what it needs is let go."""
+    try:
+        down = _characteristic(client, DOWN, line.port)
+        up = _characteristic(client, UP, line.port)
+        async with asyncio.timeout(_SUBSCRIBE_S):
+            await client.start_notify(
+                up,
+                lambda _char, value: line.take(bytes(value)),
+                # One read of a descriptor for each notification instead of a signal on the bus.
+                bluez={"use_start_notify": False},
+            )
+        return BleLink(client, line, down)
+    except (TimeoutError, *_LOST) as error:
+        await _let_go(client, line.port)
+        raise _ours(line.port, error) from error
+    except BaseException:
+        await _let_go(client, line.port)
+        raise
+
+
+def _characteristic(client: BleakClient, uuid: str, place: str) -> BleakGATTCharacteristic:
+    service = client.services.get_service(SERVICE)
+    found = None if service is None else service.get_characteristic(uuid)
+    if found is None:
+        raise LinkRefusedError(place, "has no Lilong service; its firmware is another")
+    return found
+
+
+async def _let_go(client: BleakClient, place: str) -> None:
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await client.disconnect()
+    except (TimeoutError, *_LOST) as error:
+        _LOG.warning("link not ended %s", pairs(link=place, error=_words(error)))
+
+
+def _ours(place: str, error: Exception) -> LinkError:
+    words = _words(error)
+    if isinstance(error, LinkError):
+        return error
+    if isinstance(error, BleakOutOfConnectionSlotsError):
+        return LinkBusyError(place, "no slot for another connection")
+    if isinstance(error, BleakDBusError) and error.dbus_error.endswith(".InProgress"):
+        return LinkBusyError(place, "the adapter is at something else")
+    if isinstance(error, BleakBluetoothNotAvailableError | BleakNotFoundError):
+        return LinkMissingError(place, words)
+    if isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError):
+        return LinkMissingError(place, f"the system's message bus cannot be reached ({words})")
+    return LinkLostError(place, words)
+
+
+def _words(error: BaseException) -> str:
+    """Return an error of the library in one line of bounded length."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]

@@ -1,0 +1,164 @@
+"""One visit to a node: connect, converse until it has nothing more, take leave."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from lilong_gateway.conversation import SESSION_OPEN, Conversation
+from lilong_gateway.errors import LinkBusyError, LinkError, LinkLostError
+from lilong_gateway.links.ble import BleLink, Central
+from lilong_gateway.logs import pairs
+from lilong_gateway.radio.itinerary import Outcome
+from lilong_gateway.surroundings import Surroundings
+
+_LOOK_S = 0.25
+_QUIET_MS = 150
+"""So long nothing may come from a node that has handed over what it had."""
+
+_GREETING_MS = 6_000
+_SILENT_MS = 8_000
+_VAIN_BYTES = 16_384
+_FAREWELL_S = 2.0
+_LOG = logging.getLogger(__name__)
+
+
+class Call:
+    """Bounded in every way; `must_leave` says that others need the slot."""
+
+    def __init__(
+        self,
+        place: str,
+        around: Surroundings,
+        on_connected: Callable[[], None],
+        must_leave: Callable[[], bool],
+    ) -> None:
+        self.outcome = Outcome.FAILED
+        self.drained = False
+        self.gave_way = False
+        """Whether it ended before it was connected, for an alarm."""
+        self.trouble = ""
+        """Why it was not good, in words for a person."""
+        self._place = place
+        self._around = around
+        self._on_connected = on_connected
+        self._must_leave = must_leave
+        self._wake = asyncio.Event()
+        self._conversation = Conversation(place, around, self._wake.set, self._note)
+        self._began_ms = self._now_ms()
+        self._useful_ms = self._heard_ms = self._began_ms
+        self._vain_bytes = 0
+
+    @property
+    def eui(self) -> bytes | None:
+        """The node whose session is in force."""
+        return self._conversation.eui
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was wrong with what the node said."""
+        return self._conversation.counters
+
+    async def run(self, central: Central, address: str) -> None:
+        """Make the visit; never raises LinkError."""
+        try:
+            link = await self._connect(central, address)
+            if link is not None:
+                await self._use(link)
+        except LinkBusyError as error:
+            self.outcome, self.trouble = Outcome.NO_SLOT, error.problem
+        except LinkError as error:
+            self.trouble = error.problem
+
+    async def _connect(self, central: Central, address: str) -> BleLink | None:
+        """Return the link, None when others need the adapter before it has come about."""
+        connecting = asyncio.create_task(central.connect(address, self._wake.set))
+        try:
+            while not connecting.done() and not self._must_leave():
+                await asyncio.wait([connecting], timeout=_LOOK_S)
+        finally:
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait([connecting])
+        if connecting.cancelled():
+            self.gave_way = True
+            self.trouble = "gave way to an alarm"
+            return None
+        return connecting.result()
+
+    async def _use(self, link: BleLink) -> None:
+        self._on_connected()
+        self._began_ms = self._useful_ms = self._heard_ms = self._now_ms()
+        self._conversation.begin_anew()
+        try:
+            await self._converse(link)
+            await self._farewell(link)
+        except LinkLostError as error:
+            self.trouble = error.problem
+        finally:
+            await link.close()
+
+    async def _converse(self, link: BleLink) -> None:
+        while True:
+            self._wake.clear()
+            self._conversation.doubt()
+            await self._hear(link)
+            self._conversation.turn()
+            self._send(link)
+            if self._is_over():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S if not self._conversation.is_done else 0.05):
+                    await self._wake.wait()
+
+    async def _hear(self, link: BleLink) -> None:
+        for frame in link.line.read():
+            self._heard_ms = self._now_ms()
+            self._vain_bytes += len(frame)
+            if await self._conversation.hear(frame):
+                self._useful_ms = self._heard_ms
+                self._vain_bytes = 0
+
+    def _send(self, link: BleLink) -> None:
+        while link.line.ready:
+            frame = self._conversation.next_frame()
+            if frame is None:
+                return
+            link.line.write(frame)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is to be expected any more, or too much was."""
+        now_ms = self._now_ms()
+        if self._conversation.is_done:
+            self.drained = now_ms - self._useful_ms >= _QUIET_MS
+            return self.drained
+        if self.outcome is not Outcome.SESSION and now_ms - self._began_ms >= _GREETING_MS:
+            self.trouble = "no session came about"
+        elif now_ms - self._heard_ms >= _SILENT_MS:
+            self.trouble = "the node fell silent"
+        elif self._vain_bytes > _VAIN_BYTES:
+            self.trouble = "the node says nothing of use"
+        elif self._must_leave():
+            self.trouble = "others wait"
+        return bool(self.trouble)
+
+    async def _farewell(self, link: BleLink) -> None:
+        """See to it that the last acknowledgement has reached the node."""
+        self._conversation.take_leave()
+        self._send(link)
+        link.line.settle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                while not link.line.settled:
+                    self._wake.clear()
+                    await self._hear(link)
+                    await self._wake.wait()
+
+    def _note(self, state: str) -> None:
+        if state == SESSION_OPEN:
+            self.outcome = Outcome.SESSION
+        else:
+            _LOG.debug("visit %s", pairs(link=self._place, state=state))
+
+    def _now_ms(self) -> int:
+        return self._around.clock.steady_ms()
