@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from lilong_tools.errors import NodeFailedError
 from lilong_tools.leash import leashed
 from lilong_tools.vnode.folder import Firmware, installed_firmware, read_eui
 from lilong_tools.vnode.port import Port
+from lilong_tools.vnode.wireless import NoRadio, Wireless
 
 HEAP_KIB = 288
 """Heap of a node in KiB of a 32-bit machine.
@@ -33,7 +35,8 @@ class VirtualNode:
     """One node in its state folder; it starts without power.
 
     Use it inside one event loop, as a context manager or with `close()` at the end. Whatever
-    happens to this process, the node does not outlive the thread that runs the loop.
+    happens to this process, the node does not outlive the thread that runs the loop. Without a
+    `radio` it has none; `environment` is what else its program finds in its environment.
     """
 
     def __init__(
@@ -43,15 +46,19 @@ class VirtualNode:
         *,
         heap_kib: int = HEAP_KIB,
         port: Port | None = None,
+        radio: Wireless | None = None,
         firmware: Firmware | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.eui = read_eui(folder)
         self.port = Port(folder / "tty") if port is None else port
+        self.radio: Wireless = NoRadio() if radio is None else radio
         self.boots = 0
         self._micropython = micropython
-        self._heap_kib = heap_kib
+        self._heap_kib = heap_kib + self.radio.heap_kib
         self._firmware = installed_firmware() if firmware is None else firmware
+        self._environment = dict(environment or {})
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[int] | None = None
         self._powered = False
@@ -160,13 +167,18 @@ class VirtualNode:
 
     async def _live(self, process: asyncio.subprocess.Process) -> int:
         """Start the process again as long as it resets itself; its last status."""
-        while (status := await process.wait()) in _RESETS:
+        while (status := await self._end(process)) in _RESETS:
             await self._pause(_RESETS[status])
             if not self._powered:
                 break
             process = await self._boot(_RESETS[status])
             if not self._powered:
                 process.kill()
+        return status
+
+    async def _end(self, process: asyncio.subprocess.Process) -> int:
+        status = await process.wait()
+        self.radio.end()
         return status
 
     async def _pause(self, cause: int) -> None:
@@ -180,30 +192,36 @@ class VirtualNode:
 
     async def _boot(self, cause: int) -> asyncio.subprocess.Process:
         self._roused.clear()
+        await self.radio.begin()
         heap = f"heapsize={self._heap_kib}wK"
-        line = self.port.node_end
-        environment = {
-            "MICROPYPATH": self._firmware.micropypath,
-            "VNODE_EUI": self.eui,
-            "VNODE_RESET_CAUSE": str(cause),
-            "VNODE_UART": str(line),
-        }
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *leashed([self._micropython, "-X", heap, self._firmware.program]),
                 cwd=self.folder,
-                env=environment,
+                env=self._surroundings(cause),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(line,),
+                pass_fds=(self.port.node_end, *self.radio.node_ends),
                 # MicroPython gives files no mode, and the key is written again when it changes.
                 umask=0o077,
                 # Of its own, so that Ctrl-C on the terminal reaches the harness alone.
                 start_new_session=True,
             )
+        self.radio.begun()
         self.boots += 1
         return self._process
+
+    def _surroundings(self, cause: int) -> dict[str, str]:
+        """Give the environment of the process that is about to start."""
+        return {
+            "MICROPYPATH": ":".join([*self.radio.module_path, self._firmware.micropypath]),
+            "VNODE_EUI": self.eui,
+            "VNODE_RESET_CAUSE": str(cause),
+            "VNODE_UART": str(self.port.node_end),
+            **self.radio.environment,
+            **self._environment,
+        }
 
     def _last_words(self) -> str:
         try:
