@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 TYPINGS := $(VENV)/typings/ready
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
-.PHONY: setup demo test fuzz chaos lint types firmware docs format lock clean again
+.PHONY: setup demo test fuzz chaos radio lint types firmware docs format lock clean again
 
 setup: $(READY)
 
@@ -64,12 +64,18 @@ chaos: setup
 	@LILONG_SURVIVAL_S=$(SECONDS) LILONG_SURVIVAL_SEED=$(SEED) \
 		$(PYTHON) -m pytest -s tools/tests/test_survival.py -k whatever
 
+# Drops, refusals, wedged adapters and kills on a virtual air: make radio SECONDS=600 SEED=2
+radio: setup
+	@echo "Breaking radios for $(SECONDS) s, seed $(SEED)."
+	@LILONG_RADIO_S=$(SECONDS) LILONG_RADIO_SEED=$(SEED) \
+		$(PYTHON) -m pytest -s tools/tests/test_ble_survival.py
+
 # Tests that need what is not to be had here are skipped, each with its reason. They wait more than
 # they compute, so twice as many run at a time as there are cores; make test ARGS="-n 0" has one.
 WORKERS = $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 test: setup
-	@echo "Looking for a 32-bit MicroPython and Mosquitto, which some tests run."
-	@for program in micropython32 mosquitto mosquitto_sub; do \
+	@echo "Looking for a 32-bit MicroPython, Mosquitto and a D-Bus daemon, which some tests run."
+	@for program in micropython32 mosquitto mosquitto_sub dbus-daemon; do \
 		$(PYTHON) -m lilong_tools.runtime $$program >/dev/null || true; \
 	done
 	@echo "Running the tests."

@@ -32,6 +32,12 @@ def mosquitto_sub() -> Path:
     return _program("mosquitto_sub")
 
 
+@pytest.fixture(scope="session")
+def dbus_daemon() -> Path:
+    """The daemon of a D-Bus bus."""
+    return _program("dbus-daemon")
+
+
 def _program(name: str) -> Path:
     try:
         return find(name)

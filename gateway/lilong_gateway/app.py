@@ -148,13 +148,13 @@ class Gateway:
         """Import what only a gateway with a radio needs, and not every one has."""
         from lilong_gateway.radio import rounds  # noqa: PLC0415
         from lilong_gateway.radio.listener import Listener  # noqa: PLC0415
-        from lilong_gateway.radio.recovery import recover as recover_by_system  # noqa: PLC0415
+        from lilong_gateway.radio.recovery import Recovery  # noqa: PLC0415
 
         premises = rounds.Premises(
             self._supervisor,
             lambda: self._backoff(10.0),
             self._jitter,
-            recover or recover_by_system,
+            recover or Recovery(self._clock),
             lambda: all(station.eui is None for station in self._stations.all),
             self._give_up,
         )

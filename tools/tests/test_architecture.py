@@ -36,12 +36,21 @@ NOT_IN_PROTOCOL = {
 IMPORTERS = {
     "aiomqtt": {"gateway/lilong_gateway/uplink/broker.py", "tools/lilong_tools/city/receiver.py"},
     "amqtt": {"tools/lilong_tools/broker.py"},
+    "bleak": {"gateway/lilong_gateway/links/ble.py", "tools/lilong_tools/radio/"},
+    "bleak_retry_connector": {"gateway/lilong_gateway/links/ble.py"},
+    "bluetooth_auto_recovery": {"gateway/lilong_gateway/radio/recovery.py"},
+    "bluetooth": {"firmware/lilong_firmware/ble/radio.py"},
+    "bumble": {"tools/lilong_tools/radio/"},
     "cbor2": {"gateway/lilong_gateway/senml.py", "tools/lilong_tools/city/pack.py"},
     "cryptography": {
         "protocol/lilong_protocol/aead_cryptography.py",
         "tools/lilong_tools/update/keys.py",
     },
     "cryptolib": {"protocol/lilong_protocol/aead_cryptolib.py"},
+    "dbus_fast": {
+        "gateway/lilong_gateway/radio/power.py",
+        "tools/lilong_tools/radio/bluez_tree.py",
+    },
     "ffi": {"firmware/lilong_firmware/virtual/machine.py"},
     "esp32": {
         "firmware/_boot.py",
@@ -54,7 +63,10 @@ IMPORTERS = {
         "firmware/lilong_firmware/devices/hardware.py",
         "firmware/loader.py",
     },
-    "micropython": {"protocol/lilong_protocol/portable.py"},
+    "micropython": {
+        "firmware/lilong_firmware/virtual/radio/",
+        "protocol/lilong_protocol/portable.py",
+    },
     "onewire": {"firmware/lilong_firmware/devices/hardware.py"},
     "paho": {"gateway/lilong_gateway/uplink/broker.py", "tools/lilong_tools/city/receiver.py"},
     "rich": {"tools/lilong_tools/demo/screen.py"},
@@ -110,12 +122,14 @@ def imports(path: Path) -> frozenset[str]:
 def foreign_imports() -> Iterator[tuple[str, str]]:
     """Every (library, path of the module that imports it)."""
     own = {f"lilong_{folder}" for folder in FOLDERS} | (sys.stdlib_module_names - HOMED) | BASE
-    shims = {path.stem for path in VIRTUAL.glob("*.py")}
+    shims = {path.stem for path in VIRTUAL.glob("*.py")} | {
+        path.stem for path in (VIRTUAL / "radio").glob("*.py")
+    }
     for folder in FOLDERS:
         for path in sources(folder):
             known = own | shims if VIRTUAL in path.parents else own
             for name in imports(path) - known:
-                if path.parent != BENCH:
+                if BENCH not in path.parents:
                     yield name, path.relative_to(ROOT).as_posix()
 
 

@@ -2,6 +2,7 @@
 
 from lilong_tools.runtime.finder import (
     find,
+    find_dbus_daemon,
     find_micropython,
     find_micropython32,
     find_mosquitto,
@@ -10,6 +11,7 @@ from lilong_tools.runtime.finder import (
 
 __all__ = [
     "find",
+    "find_dbus_daemon",
     "find_micropython",
     "find_micropython32",
     "find_mosquitto",

@@ -109,6 +109,11 @@ def find_mosquitto_sub() -> Path:
     return find("mosquitto_sub")
 
 
+def find_dbus_daemon() -> Path:
+    """Give the D-Bus daemon; ProgramMissingError."""
+    return find("dbus-daemon")
+
+
 def _install(program: Program) -> str:
     if program.on_path:
         return f"install it (on Debian 13 or newer: apt install {program.package})"

@@ -30,7 +30,7 @@ class Program:
     @property
     def variable(self) -> str:
         """The environment variable which names this program's path and comes before all else."""
-        return f"LILONG_{self.name.upper()}"
+        return f"LILONG_{self.name.upper().replace('-', '_')}"
 
     @property
     def on_path(self) -> bool:
@@ -88,8 +88,14 @@ def _programs() -> tuple[Program, ...]:
         Program("micropython32", "micropython", "micropython", oldest, probe, bits32, "i386"),
         _mosquitto("mosquitto", "mosquitto", "-h"),
         _mosquitto("mosquitto_sub", "mosquitto-clients", "--help"),
+        _dbus_daemon(),
     )
 
 
 def _mosquitto(name: str, package: str, option: str) -> Program:
     return Program(name, name, package, (2, 0), (option,), rf"{name} version (\d+)\.(\d+)")
+
+
+def _dbus_daemon() -> Program:
+    name, pattern = "dbus-daemon", r"D-Bus Message Bus Daemon (\d+)\.(\d+)"
+    return Program(name, name, name, (1, 12), ("--version",), pattern)
