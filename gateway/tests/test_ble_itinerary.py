@@ -534,14 +534,11 @@ class Turmoil(RuleBasedStateMachine):
     @rule(
         adapter=adapters,
         number=numbers,
-        waiting=st.integers(0, 40),
-        age_s=st.integers(0, 5000),
-        alarm=st.booleans(),
+        news=st.none()
+        | st.builds(told, st.integers(0, 40), st.integers(0, 5000), alarm=st.booleans()),
         rssi=st.integers(-110, -20),
-        readable=st.booleans(),
     )
-    def hear(self, adapter, number, waiting, age_s, alarm, rssi, readable):
-        news = told(waiting, age_s, alarm=alarm) if readable else None
+    def hear(self, adapter, number, news, rssi):
         worth = self.street.hear(number, news, rssi, adapter)
         if worth:
             assert self.street.due_in_ms == 0

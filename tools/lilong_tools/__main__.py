@@ -16,6 +16,7 @@ _COMMANDS = {
     "bench": ("lilong_tools.bench.command", "measure the wire and the gateway beside peers"),
     "drivers": ("lilong_tools.drivers.command", "tell which sensors a node can read"),
     "energy": ("lilong_tools.energy.command", "tell what a node takes from its battery"),
+    "radio": ("lilong_tools.radio_plan.command", "tell how many nodes a gateway serves over BLE"),
     "firmware": ("lilong_tools.firmware.command", "compile the firmware and show its size"),
     "update": ("lilong_tools.update.command", "make, sign and check updates of the nodes"),
 }

@@ -16,6 +16,9 @@ _ALARM_REST_MS = 250
 _UNBOUNDED_S = 1 << 14
 """The last code of an age in an advertisement has no upper bound."""
 
+_WEIGHTS = (4, *range(4, 19))
+"""By the bits of the number of batches that wait."""
+
 _FIRST_GAP_MS = 2_000
 _GAPS = 3
 _STALE_MS = (3_000, 30_000)
@@ -80,12 +83,21 @@ class Candidate:
         self.alarm = False
         self._visit_every_ms = visit_every_ms
         self._first_ms = now_ms
+        self._read = False
         self._waiting = 0
         self._since_ms = now_ms
         self._wish: Wish | None = None
         self._wished_ms = 0
         self._attempted_ms: int | None = None
         self._visited_ms: int | None = None
+        self.rank = Rank.DATA
+        """Why it would be visited."""
+        self.due_ms = now_ms
+        """When it may be visited again, if the radio lets it."""
+        self.turn_ms = now_ms
+        """Since when it waits for its turn."""
+        self.weight = _WEIGHTS[0]
+        """What a wait counts for, by what waits."""
 
     def hear(
         self, adapter: str, address: str, rssi_dbm: int, now_ms: int, random: Callable[[], float]
@@ -111,47 +123,30 @@ class Candidate:
         known_ms = self._since_ms if self._waiting else latest_ms
         self._since_ms = min(latest_ms, max(known_ms, earliest_ms))
         self._waiting = told.waiting
+        self._read = True
+        self._review()
 
     def wish(self, wish: Wish | None, now_ms: int) -> None:
         """Take what the gateway has for it, or that there is nothing any more."""
         if wish is not self._wish:
             self._wish, self._wished_ms = wish, now_ms
+            self._review()
 
     def attempted(self, now_ms: int) -> None:
         """An attempt has ended, good or not: others go first."""
         self.visiting = False
         self._attempted_ms = now_ms
+        self._review()
 
     def visited(self, now_ms: int, *, drained: bool) -> None:
         """A session was open; `drained`: nothing waits any more, up or down."""
+        self._read = True
         self._visited_ms = now_ms
         if drained:
             self.alarm = False
             self._waiting = 0
             self._wish = None
-
-    @property
-    def rank(self) -> Rank:
-        """Why it would be visited."""
-        if self.alarm:
-            return Rank.ALARM
-        if self._wish is Wish.PROMPT:
-            return Rank.WISH
-        if self._waiting or self._wish is Wish.BULK or self._visited_ms is None:
-            return Rank.DATA
-        return Rank.ROUTINE
-
-    @property
-    def due_ms(self) -> int:
-        """When it may be visited again, if the radio lets it."""
-        rank = self.rank
-        if self._visited_ms is None or rank is Rank.ROUTINE:
-            return self._routine_ms
-        if rank is Rank.ALARM:
-            return self._visited_ms + _ALARM_REST_MS
-        if rank is Rank.WISH and self._wished_ms > self._visited_ms:
-            return self._wished_ms
-        return self._visited_ms + _REST_MS
+        self._review()
 
     def opens_ms(self, hearing: Hearing) -> int:
         """Give when it may be visited over that adapter, as far as the node is concerned."""
@@ -160,17 +155,31 @@ class Candidate:
             opens_ms = max(opens_ms, self._waits_from_ms + _OLD_MS)
         return opens_ms
 
-    def wait_ms(self, now_ms: int) -> int:
-        """Give for how long it has waited for its turn."""
+    def _review(self) -> None:
+        self.rank = self._rank()
+        self.due_ms = self._due_ms()
+        attempted_ms = self._attempted_ms
         from_ms = self._waits_from_ms
-        return now_ms - (
-            from_ms if self._attempted_ms is None else max(from_ms, self._attempted_ms)
-        )
+        self.turn_ms = from_ms if attempted_ms is None else max(from_ms, attempted_ms)
+        self.weight = _WEIGHTS[min(self._waiting.bit_length(), 15)]
 
-    def score(self, now_ms: int) -> int:
-        """Give the wait times a weight for what waits: 4 for one batch, 18 for the most."""
-        weight = 3 + max(1, min(self._waiting.bit_length(), 15))
-        return self.wait_ms(now_ms) * weight
+    def _due_ms(self) -> int:
+        if self._visited_ms is None or self.rank is Rank.ROUTINE:
+            return self._routine_ms
+        if self.rank is Rank.ALARM:
+            return self._visited_ms + _ALARM_REST_MS
+        if self.rank is Rank.WISH and self._wished_ms > self._visited_ms:
+            return self._wished_ms
+        return self._visited_ms + _REST_MS
+
+    def _rank(self) -> Rank:
+        if self.alarm:
+            return Rank.ALARM
+        if self._wish is Wish.PROMPT:
+            return Rank.WISH
+        if self._waiting or self._wish is Wish.BULK or not self._read:
+            return Rank.DATA
+        return Rank.ROUTINE
 
     @property
     def _waits_from_ms(self) -> int:

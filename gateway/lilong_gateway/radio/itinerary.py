@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from lilong_gateway.radio.candidate import Candidate, Hearing, Rank, Wish
+from lilong_gateway.radio.candidate import Candidate, Rank, Wish
 from lilong_gateway.radio.neighbourhood import Neighbourhood
 from lilong_gateway.radio.slots import Slots, Visit
 from lilong_protocol.advert import Told
@@ -36,7 +36,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A visit that could begin now; signal_db is what the adapter is worth for it."""
+    """A visit that could begin now; score is the wait times its weight."""
 
     candidate: Candidate
     adapter: str
@@ -100,12 +100,14 @@ class Itinerary:
 
     def due_ms(self, now_ms: int) -> int | None:
         """Give when to ask next if nothing else happens; None: there is nothing to wait for."""
-        times = (
-            self._opens_ms(candidate, adapter, now_ms)
-            for adapter, slots in self._adapters.items()
-            for candidate in self._open_to(slots, now_ms)
-        )
-        return min((time_ms for time_ms in times if time_ms is not None), default=None)
+        soonest_ms = None
+        for adapter, slots in self._adapters.items():
+            for candidate in self._open_to(slots, now_ms):
+                if soonest_ms is None or candidate.due_ms < soonest_ms:
+                    opens_ms = self._opens_ms(candidate, adapter, now_ms)
+                    if opens_ms is not None:
+                        soonest_ms = min(opens_ms, soonest_ms or opens_ms)
+        return soonest_ms
 
     def connected(self, visit: Visit) -> None:
         """Take that the connection stands: the adapter may begin another."""
@@ -196,9 +198,12 @@ class Itinerary:
 
     def _options(self, now_ms: int) -> Iterator[_Option]:
         for adapter, slots in self._adapters.items():
+            worth_db = _worth_db(slots, now_ms)
             for candidate in self._open_to(slots, now_ms):
+                if candidate.due_ms > now_ms:
+                    continue  # most are not due, and this is asked often
                 if self._opens_ms(candidate, adapter, now_ms) == now_ms:
-                    yield _option(candidate, adapter, slots, now_ms)
+                    yield _option(candidate, adapter, worth_db, now_ms)
 
     def _open_to(self, slots: Slots, now_ms: int) -> Iterable[Candidate]:
         """Give those for whom the adapter has a slot."""
@@ -219,33 +224,36 @@ class Itinerary:
     ) -> Iterator[Candidate]:
         """Give those that this adapter could visit now, and for whom none has a slot."""
         for candidate in candidates:
-            if self._opens_ms(candidate, adapter, now_ms) == now_ms and not any(
-                slots.may_begin(now_ms, alarm=candidate.alarm)
-                and self._opens_ms(candidate, name, now_ms) == now_ms
-                for name, slots in self._adapters.items()
+            due = candidate.due_ms <= now_ms
+            if (
+                due
+                and self._opens_ms(candidate, adapter, now_ms) == now_ms
+                and not any(
+                    slots.may_begin(now_ms, alarm=candidate.alarm)
+                    and self._opens_ms(candidate, name, now_ms) == now_ms
+                    for name, slots in self._adapters.items()
+                )
             ):
                 yield candidate
 
 
-def _option(candidate: Candidate, adapter: str, slots: Slots, now_ms: int) -> _Option:
+def _option(candidate: Candidate, adapter: str, worth_db: float, now_ms: int) -> _Option:
     hearing = candidate.hearings[adapter]
+    failures = min(hearing.retreat.failures, _FAILURES)
+    wait_ms = now_ms - candidate.turn_ms
     return _Option(
         candidate,
         adapter,
         hearing.address,
         candidate.rank,
-        candidate.score(now_ms),
-        candidate.wait_ms(now_ms),
-        _signal_db(hearing, slots, now_ms),
+        wait_ms * candidate.weight,
+        wait_ms,
+        hearing.rssi_dbm - _FAILED_DB * failures + worth_db,
     )
 
 
-def _signal_db(hearing: Hearing, slots: Slots, now_ms: int) -> float:
-    """Weigh the signal against what the adapter has to do and what failed there."""
-    free = slots.usable(now_ms) - len(slots.visits)
-    return (
-        hearing.rssi_dbm
-        - _USED_DB * len(slots.visits)
-        - _FAILED_DB * min(hearing.retreat.failures, _FAILURES)
-        - (_LAST_SLOT_DB if free == 1 else 0)
-    )
+def _worth_db(slots: Slots, now_ms: int) -> float:
+    """Weigh what an adapter has to do already against the signal of others."""
+    used = len(slots.visits)
+    last = slots.usable(now_ms) - used == 1
+    return -_USED_DB * used - (_LAST_SLOT_DB if last else 0)

@@ -1,0 +1,1 @@
+"""How many nodes a gateway serves over BLE: its own scheduler of visits, on a modelled radio."""
