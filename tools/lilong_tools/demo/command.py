@@ -12,7 +12,16 @@ from pathlib import Path
 from lilong_tools.city.address import Address, parse_address
 from lilong_tools.console import FAILED, count, positive_factor, positive_seconds
 from lilong_tools.demo.fleet import heap_bytes
-from lilong_tools.demo.plan import NAMED, NodePlan, driver_nodes, playing_s, scenario_nodes
+from lilong_tools.demo.plan import (
+    BLE,
+    LINKS,
+    NAMED,
+    NodePlan,
+    driver_nodes,
+    over_links,
+    playing_s,
+    scenario_nodes,
+)
 from lilong_tools.demo.replay import replay_nodes
 from lilong_tools.demo.report import Report
 from lilong_tools.demo.screen import Screen
@@ -47,6 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[COLUMN=]STEP",
         help="round on purpose, for example to 0.01",
+    )
+    add("--ble", action="store_true", help="all nodes over virtual BLE: short for --links ble")
+    add(
+        "--links",
+        type=_links,
+        metavar="LINK,...",
+        help="links of the nodes in turn: ble, serial or both (default: serial)",
     )
     add("--broker", metavar="HOST:PORT", help="a broker of yours (default: an embedded one)")
     add("--format", choices=("json", "cbor"), default="cbor", help="SenML form of the telemetry")
@@ -87,6 +103,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if report.good else FAILED
 
 
+def _links(text: str) -> list[str]:
+    links = text.split(",")
+    if not set(links) <= set(LINKS):
+        raise argparse.ArgumentTypeError(f"{text} is none of ble, serial and ble,serial")
+    return links
+
+
 def _recordings(options: argparse.Namespace) -> list[Recording]:
     resolution = parse_resolution(options.resolution)
     recordings = [scan(path, resolution) for path in options.replay or ()]
@@ -125,6 +148,15 @@ def _broker(text: str | None) -> Address | None:
 
 
 def _plans(options: argparse.Namespace, recordings: Sequence[Recording]) -> list[NodePlan]:
+    """Plan the nodes; those of all links when links were named, else on serial lines."""
+    if options.ble and options.links:
+        raise ToolError("--ble and --links exclude each other", "leave one of them away")
+    links = [BLE] if options.ble else options.links
+    plans = _planned(options, recordings)
+    return over_links(plans, links) if links else plans
+
+
+def _planned(options: argparse.Namespace, recordings: Sequence[Recording]) -> list[NodePlan]:
     if recordings:
         return replay_nodes(recordings, options.speed)
     package = installed_firmware().program.parent / "lilong_firmware"

@@ -10,7 +10,11 @@ from lilong_tools.demo.child import Patience
 from lilong_tools.demo.plan import NodePlan
 from lilong_tools.demo.replay import FILE
 from lilong_tools.errors import NodeFailedError
-from lilong_tools.vnode import VirtualNode, make_folder
+from lilong_tools.vnode import Port, VirtualNode, make_folder
+from lilong_tools.vnode.wireless import Wireless
+
+TTY = "tty"
+"""The port of a node that is served by it; others have theirs under another name."""
 
 _CHIPS = "chips.json"
 _PAUSE_S = 0.2
@@ -44,16 +48,26 @@ class KeptNode:
         self.folder = folder
         self.restarts = 0
         self.ended = False
-        self._node = VirtualNode(folder, micropython, heap_kib=heap_kib)
+        self._micropython = micropython
+        self._heap_kib = heap_kib
+        self._node: VirtualNode | None = None
         self._stopping = False
 
     @property
     def running(self) -> bool:
         """Whether it has power."""
-        return self._node.running
+        return self._node is not None and self._node.running
 
-    async def start(self) -> None:
-        """Give it power; the wish to stop survives."""
+    async def start(self, radio: Wireless | None = None) -> None:
+        """Give it power, and a radio if it is to have one; the wish to stop survives."""
+        if self._node is None:
+            self._node = VirtualNode(
+                self.folder,
+                self._micropython,
+                heap_kib=self._heap_kib,
+                port=Port(self.folder / (TTY if radio is None else "uart")),
+                radio=radio,
+            )
         await self._node.start()
         if self._stopping:
             self.stop()
@@ -61,7 +75,7 @@ class KeptNode:
     async def keep(self) -> None:
         """Start it again whenever it dies, until it ends in order; raise NodeFailedError."""
         patience = Patience()
-        while not self.ended:
+        while self._node is not None and not self.ended:
             began = time.monotonic()
             try:
                 await self._node.wait()
@@ -82,4 +96,5 @@ class KeptNode:
 
     async def close(self) -> None:
         """Cut its power."""
-        await self._node.close()
+        if self._node is not None:
+            await self._node.close()

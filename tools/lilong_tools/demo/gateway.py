@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lilong_tools.city.address import Address
+from lilong_tools.demo.ether import ADAPTER
 from lilong_tools.demo.plan import NodePlan
 
 GATEWAY = "gw-1"
@@ -21,12 +22,14 @@ def write_gateway(
     _write_keys(folder / "nodes.toml", plans)
     path = folder / "gateway.toml"
     path.write_text(
-        "\n".join([*_settings(folder, broker, form, site), *_grants(plans)]) + "\n", "utf-8"
+        "\n".join([*_settings(broker, form, site), *_links(folder, plans), *_grants(plans)])
+        + "\n",
+        "utf-8",
     )
     return path
 
 
-def _settings(folder: Path, broker: Address, form: str, site: str) -> list[str]:
+def _settings(broker: Address, form: str, site: str) -> list[str]:
     return [
         "[gateway]",
         f"id = {_text(GATEWAY)}",
@@ -34,9 +37,6 @@ def _settings(folder: Path, broker: Address, form: str, site: str) -> list[str]:
         'data = "gateway"',
         "[nodes]",
         'keys = "nodes.toml"',
-        "[serial]",
-        f"ports = [{_text(glob.escape(str(folder.resolve())) + '/nodes/*/tty')}]",
-        "scan_s = 0.2",
         "[uplink]",
         f"host = {_text(broker.host)}",
         f"port = {broker.port}",
@@ -46,6 +46,17 @@ def _settings(folder: Path, broker: Address, form: str, site: str) -> list[str]:
         "[status]",
         'file = "gateway.json"',
     ]
+
+
+def _links(folder: Path, plans: Sequence[NodePlan]) -> list[str]:
+    """Name the ports and the adapter over which the nodes talk."""
+    lines = []
+    if not plans or any(not plan.on_ble for plan in plans):
+        ports = glob.escape(str(folder.resolve())) + "/nodes/*/tty"
+        lines += ["[serial]", f"ports = [{_text(ports)}]", "scan_s = 0.2"]
+    if any(plan.on_ble for plan in plans):
+        lines += ["[ble]", f"adapters = [{_text(ADAPTER)}]"]
+    return lines
 
 
 def _grants(plans: Sequence[NodePlan]) -> list[str]:

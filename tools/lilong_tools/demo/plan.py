@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ PRIVATE = 2
 """The lowest privacy class that goes north only with a grant."""
 
 TRACE = "trace.log"
+BLE = "ble"
+SERIAL = "serial"
+LINKS = (BLE, SERIAL)
 
 _FIRST_EUI = 0x0212_4B00_0000_0001
 _REPORT_MS = 500
@@ -64,6 +67,16 @@ class NodePlan:
         return str(self.settings["eui"])
 
     @property
+    def on_ble(self) -> bool:
+        """Whether it talks over BLE, and not over a serial line."""
+        return self.settings.get("link") == BLE
+
+    def over(self, link: str) -> "NodePlan":
+        """Return the same node on that link, BLE or SERIAL."""
+        title = f"{self.title} (BLE)" if link == BLE else self.title
+        return replace(self, title=title, settings={**self.settings, "link": link})
+
+    @property
     def channels(self) -> list[Channel]:
         """The channels, for the ledger."""
         return [
@@ -96,6 +109,11 @@ def scenario_nodes(folder: Path, count: int) -> list[NodePlan]:
             )
         )
     return plans
+
+
+def over_links(plans: Sequence[NodePlan], links: Sequence[str]) -> list[NodePlan]:
+    """Put the nodes on these links in turn."""
+    return [plan.over(links[index % len(links)]) for index, plan in enumerate(plans)]
 
 
 def driver_nodes(folder: Path) -> list[NodePlan]:

@@ -12,11 +12,13 @@ from typing import Any
 from lilong_tools.city.address import Address
 from lilong_tools.city.arrivals import Arrivals
 from lilong_tools.demo.child import Child
+from lilong_tools.demo.ether import Ether
 from lilong_tools.demo.fleet import KeptNode
 from lilong_tools.demo.gateway import PREFIX, write_gateway
 from lilong_tools.demo.plan import NodePlan
 from lilong_tools.demo.progress import NodeProgress, Progress
 from lilong_tools.errors import ToolError
+from lilong_tools.vnode.wireless import Wireless
 
 _LOCAL = "127.0.0.1"
 _BROKER_S = 20.0
@@ -60,7 +62,9 @@ class Stage:
             site,
             "--forget",
         )
-        self.gateway = self._child("gateway", "lilong_gateway", "run", "--config", str(config))
+        self._ether: Ether | None = None
+        self._run_gateway = ["run", "--config", str(config)]
+        self.gateway = self._child("gateway", "lilong_gateway", *self._run_gateway)
         self.nodes = [
             KeptNode(plan, folder / "nodes" / plan.label, micropython, heap_kib) for plan in plans
         ]
@@ -80,9 +84,13 @@ class Stage:
         if self.embedded:
             await self._launch(self.broker)
         await self._reach_broker()
+        if any(node.plan.on_ble for node in self.nodes):
+            self._ether = Ether()
+            words = await self._ether.open()
+            self.gateway = self._child("gateway", *words, *self._run_gateway)
         await asyncio.gather(self._launch(self.city), self._launch(self.gateway))
         for node in self.nodes:
-            await node.start()
+            await node.start(self._radio(node.plan))
             self._keep(node.keep(), node.plan.label)
 
     def stop_nodes(self) -> None:
@@ -105,6 +113,11 @@ class Stage:
             await node.close()
         for child in (self.gateway, self.city, self.broker):
             await child.end(_END_S)
+        if self._ether is not None:
+            await self._ether.close()
+
+    def _radio(self, plan: NodePlan) -> Wireless | None:
+        return self._ether.radio(plan.label) if self._ether is not None and plan.on_ble else None
 
     def _child(self, name: str, *words: str) -> Child:
         return Child(name, [sys.executable, "-m", *words], self.folder / f"{name}.log")
