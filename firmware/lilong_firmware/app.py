@@ -93,6 +93,7 @@ def unload_start() -> None:
     """Forget the modules that only the start needs, and take their memory back."""
     unload(
         "lilong_firmware.assembly",
+        "lilong_firmware.ble.build",
         "lilong_firmware.boot",
         "lilong_firmware.fields",
         "lilong_firmware.introduction",

@@ -6,7 +6,6 @@ from lilong_firmware.batcher import Batcher
 from lilong_firmware.collection import Collection, Shelf
 from lilong_firmware.ending import Ending
 from lilong_firmware.health import Checkup, Health, Past
-from lilong_firmware.link import Link
 from lilong_firmware.node import Node, Notices
 from lilong_firmware.probation import Probation
 from lilong_firmware.push import Push
@@ -47,7 +46,7 @@ class Assembly:
         self.probation = self._build_probation()
         self.requests = self._build_requests()
         self._notices = self._build_notices()
-        self.link = self._build_link()
+        self.link = self._build_link(keys)
         self.checkup = self._build_checkup()
         self.protection = prepared.protection
         self.collection = self._build_collection()
@@ -106,10 +105,18 @@ class Assembly:
             self.probation,
         )
 
-    def _build_link(self) -> Link:
-        uart, clock = self._prepared.uart, self._prepared.clock
+    def _build_link(self, keys: "NodeKeys") -> "Any":
+        """Return the Link of a node on a line, or what stands in its place; no other is loaded."""
+        prepared, session, take = self._prepared, self._session, self._notices.take
+        if prepared.radio is not None:
+            from lilong_firmware.ble.build import build_visits  # noqa: PLC0415 - see above
+
+            return build_visits(prepared.radio, prepared, keys, session, self._wake, take)
+        from lilong_firmware.link import Link  # noqa: PLC0415 - see above
+
+        uart = prepared.uart
         reader = asyncio.StreamReader(uart)
-        return Link(reader, uart, self._session, clock, self._wake, self._notices.take)
+        return Link(reader, uart, session, prepared.clock, self._wake, take)
 
     def _build_checkup(self) -> "Checkup | None":
         """Return None where the settings want no health channels, or none have room."""
@@ -202,7 +209,7 @@ class Assembly:
             self._prepared.stop_file,
             self.collection,
             ([] if self.checkup is None else [self.checkup.collection]) + self._states(),
-            self._session,
+            self._session if self._prepared.radio is None else self.link,
             self.journal,
             self.supervisor,
             exit_at_end=self._prepared.exit_at_end,

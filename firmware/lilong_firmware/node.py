@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lilong_firmware.assembly import Assembly
+    from lilong_firmware.ble.radio import Radio
     from lilong_firmware.board import Board
     from lilong_firmware.clock import Clock
     from lilong_firmware.collection import Source
@@ -49,7 +50,11 @@ class Prepared:
     boot_id: int
     cause: int
     watchdog: "Watchdog"
+    radio: "Radio | None"
+    """None for a node on a line."""
+    advert_ms: int
     uart: "Any"
+    """None for a node on the radio."""
     journal: "Journal"
     descriptor: bytes
     told: "list[int]"
@@ -66,6 +71,8 @@ class Prepared:
     """Of the channels of a node that sleeps."""
     waking: "Waking | None"
     probe: "OpenProbe | None"
+    states: "tuple[int, ...]"
+    """The channels that tell what rules and outputs are in."""
     batch: "tuple[int, int]"
     """Readings and milliseconds that fill a batch."""
     version: int
@@ -107,6 +114,8 @@ class Notices:
                 self.sleeper.stay()
         elif isinstance(event, Opened):
             self._probation.opened()
+            if self.sleeper is not None:
+                self.sleeper.opened()
         elif isinstance(event, Lost):
             self._requests.forget()
 

@@ -15,6 +15,7 @@ from lilong_firmware.source import open_source
 from lilong_protocol.portable import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
+    from lilong_firmware.ble.radio import Radio
     from lilong_firmware.board import Board
     from lilong_firmware.clock import Clock
     from lilong_firmware.collection import Source
@@ -54,8 +55,12 @@ def prepare(
     if prepared.cause == CLOCK_WRONG:
         # Two gateways that do not agree must not make the node start again and again.
         clock.discipline.patience_ms = _HOUR_MS
+    # Before anything large: what it needs is memory in one piece.
+    prepared.radio = _open_radio(settings, board)
     prepared.journal = Journal(board.journal_flash(settings.running.journal_bytes), board.random)
-    prepared.uart = board.uart(settings.running, settings.usual)
+    prepared.uart = None
+    if prepared.radio is None:
+        prepared.uart = board.uart(settings.running, settings.usual)
     _take_running(prepared, settings.running)
     own = health_channels(absent_channels(board)) if prepared.health_ms else []
     prepared.descriptor, prepared.told = describe_node(settings.sampling, own)
@@ -71,6 +76,19 @@ def _protection(sampling: "Sampling | None", board: "Board") -> "Protection | No
     return Protection(sampling.rules, sampling, board)
 
 
+def _open_radio(settings: "Settings", board: "Board") -> "Radio | None":
+    """Return None for a node on a line, which one without a usable radio becomes."""
+    if not settings.running.ble:
+        return None
+    try:
+        from lilong_firmware.ble.radio import Radio  # noqa: PLC0415 - not every image can load it
+
+        return Radio(settings.eui)
+    except Exception as error:  # noqa: BLE001 - whatever the radio's stack says, the node talks
+        board.log("ble: " + repr(error) + "; the UART is used")
+        return None
+
+
 def _boot_id(board: "Board", waking: "Waking | None") -> int:
     """A boot goes on over deep sleep."""
     return next_boot_id("boot.txt", board.random) if waking is None else waking.boot_id
@@ -82,6 +100,7 @@ def _take_running(prepared: Prepared, running: "Running") -> None:
     prepared.trace = running.trace
     prepared.stop_file = running.stop_file if prepared.board.may_stop else ""
     prepared.health_ms = running.health_ms
+    prepared.advert_ms = running.advert_ms
 
 
 def _take_sampling(prepared: Prepared, settings: "Settings") -> None:
@@ -90,9 +109,11 @@ def _take_sampling(prepared: Prepared, settings: "Settings") -> None:
     prepared.sleep, prepared.time_exponents = None, {}
     prepared.source = _source(prepared, settings)
     prepared.batch = (0, 0)
+    prepared.states = ()
     prepared.exit_at_end = False
     if sampling is not None:
         prepared.batch = (sampling.batch_readings, sampling.batch_ms)
+        prepared.states = tuple(sampling.states)
         replay = sampling.sensor.replay
         prepared.exit_at_end = replay is not None and replay.exit_at_end
 

@@ -35,6 +35,7 @@ _SHORTEST_WATCHDOG_MS = const(5000)
 # Free on every ESP32; those that MicroPython gives UART 1 carry the flash of a plain one.
 _TX_PIN = const(5)
 _RX_PIN = const(4)
+_LINKS = ("serial", "ble")
 _INNER = ("rules", "outputs")
 """Sources that are no devices."""
 
@@ -119,6 +120,7 @@ class Sampling:
         _check_descriptor(self.version, self.channels)
         self.measured = [c for c in self.channels if c.source.partition(".")[0] not in _INNER]
         """Those that readings come from; the others tell of rules and outputs."""
+        self.states = [c.number for c in self.channels if c not in self.measured]
         self.rules = _read_rules(fields, self.channels, len(self.measured))
         if self.setup is not None:
             self.setup.check([channel.source for channel in self.channels])
@@ -143,6 +145,8 @@ class Running:
         self.version = fields.number("version", 0, (1 << 31) - 1, 0)
         """Of the configuration, as whoever wrote it counts."""
         self.patience = _patience(fields.object("patience"))
+        self.ble = fields.choice("link", _LINKS, _LINKS[0]) > 0
+        self.advert_ms = fields.number("advert_ms", 20, 10000, 1000)
         uart = fields.object("uart")
         self.uart = uart.number("id", 0, 9, 1)
         self.baud = uart.number("baud", 1200, 5000000, 115200)
@@ -172,6 +176,8 @@ class Settings:
             fields = Fields(document)
             if fields.has("eui"):
                 self.eui = _eui(fields)
+            # Whatever else is wrong, the node stays on its link.
+            self.usual.ble = fields.choice("link", _LINKS, _LINKS[0]) > 0
             self.running = Running(fields)
             self.sampling = Sampling(fields)
             self.sleep = _read_sleep(fields, self.sampling)

@@ -172,6 +172,16 @@ def test_the_options_of_every_node_end_every_failure_in_a_reset_and_keep_the_way
 
 
 @each_board
+def test_a_board_keeps_ble_in_the_role_that_a_node_has(board):
+    text = (BOARDS / board / "mpconfigboard.cmake").read_text("utf-8")
+    assert "boards/sdkconfig.ble" in text
+    ours = options(BOARDS / "sdkconfig.lilong") | options(BOARDS / board / "sdkconfig.board")
+    assert {name for name in ours if name.startswith("CONFIG_BT")} == set()
+    header = (BOARDS / board / "mpconfigboard.h").read_text("utf-8")
+    assert "BLUETOOTH" not in header
+
+
+@each_board
 def test_the_flash_of_a_board_is_that_of_its_table(board):
     assert options(BOARDS / board / "sdkconfig.board")["CONFIG_ESPTOOLPY_FLASHSIZE_4MB"] == "y"
 

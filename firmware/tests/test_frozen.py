@@ -11,7 +11,17 @@ OWN = ("lilong_firmware", "lilong_protocol")
 FROM_PORT = {"asyncio": "$(MPY_DIR)/extmod/asyncio", "onewire": "onewire"}
 """Modules in Python that a manifest brings in from MicroPython and its library."""
 BUILT_IN = {
-    *("array", "binascii", "collections", "cryptolib", "deflate", "errno", "esp32", "gc"),
+    *(
+        "array",
+        "binascii",
+        "bluetooth",
+        "collections",
+        "cryptolib",
+        "deflate",
+        "errno",
+        "esp32",
+        "gc",
+    ),
     *("hashlib", "io", "json", "machine", "math", "micropython", "os", "platform", "random"),
     *("select", "struct", "sys", "time", "uctypes", "vfs"),
 }

@@ -21,6 +21,7 @@ WAITS = {
     *("collection", "ending", "link", "supervision", "fields", "settings"),
     *("probation", "requests", "restart"),
     *("instrument", "line", "local_rules", "probe", "sleeper"),
+    *("radio", "visits"),
 }
 KINDS = ["bicycle", "crowd", "elevator", "river", "vitals"]
 

@@ -80,6 +80,7 @@ class Sleeper:
             session.boot_epoch_ms = self._state.first_offset_ms
         self._begun_ms = clock.uptime_ms()
         self._stay_ms = 0
+        self._opened = False
         self._delivered_ms = -1
         self._stopping = False
         self.others: list[Collection] = []
@@ -95,6 +96,10 @@ class Sleeper:
     def silence(self) -> None:
         """Take no rounds before the next whole start."""
         self._state.mark(QUIET, True)  # noqa: FBT003 - the flag's value
+
+    def opened(self) -> None:
+        """Take note that a gateway is there; it may leave when it has everything."""
+        self._opened = True
 
     def stay(self) -> None:
         """Stay awake for a while: a gateway asks for something."""
@@ -188,7 +193,7 @@ class Sleeper:
         """Whether everything is delivered or that took too long, and nobody wants anything."""
         if self._busy() or now_ms < self._stay_ms:
             return False
-        if not (self._session.idle and self._journal.held == 0):
+        if not self._opened or self._journal.held:
             self._delivered_ms = -1
             return now_ms - self._begun_ms >= self._settings.awake_ms
         if self._delivered_ms < 0:
