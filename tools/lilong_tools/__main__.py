@@ -13,7 +13,7 @@ from lilong_tools.errors import ToolError
 _COMMANDS = {
     "demo": ("lilong_tools.demo.command", "show the whole chain at work, from nodes to city"),
     "city": ("lilong_tools.city.command", "receive telemetry as a city platform should"),
-    "bench": ("lilong_tools.bench.command", "measure the wire and the gateway beside peers"),
+    "bench": ("lilong_tools.bench.command", "measure wire, gateway, node and radio beside peers"),
     "drivers": ("lilong_tools.drivers.command", "tell which sensors a node can read"),
     "energy": ("lilong_tools.energy.command", "tell what a node takes from its battery"),
     "radio": ("lilong_tools.radio_plan.command", "tell how many nodes a gateway serves over BLE"),

@@ -1,4 +1,4 @@
-"""`lilong bench`: what a reading costs on the wire, what the gateway takes, what a node needs."""
+"""`lilong bench`: the wire, the gateway, a node and the radio, beside peers and limits."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from lilong_tools.bench.gateway import measure_gateway
 from lilong_tools.bench.node import measure_node
 from lilong_tools.bench.node_memory import SCENARIOS, measure_memory
 from lilong_tools.bench.wire import SIZES, measure_wire, timed_batches
-from lilong_tools.console import count
+from lilong_tools.console import FAILED, count, positive_seconds
 from lilong_tools.errors import ProgramMissingError
 from lilong_tools.recording import scan
 from lilong_tools.resolution import parse_resolution
@@ -58,13 +58,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=SCENARIOS,
         help="what the simulated node measures; again for more (default: bicycle)",
     )
-    for kind in (wire, gateway, node):
+    ble = kinds.add_parser("ble", help="rounds, alarms, goodput and adverts on the virtual radio")
+    ble.add_argument("--nodes", type=count, default=100, metavar="N", help="nodes (100)")
+    ble.add_argument("--slots", type=count, default=5, metavar="N", help="connections (5)")
+    ble.add_argument(
+        "--kilobytes", type=count, default=300, metavar="N", help="journal of the one visit (300)"
+    )
+    ble.add_argument(
+        "--seconds",
+        type=positive_seconds,
+        default=300.0,
+        metavar="S",
+        help="how long the gateway may take for a round, and for the one visit (300)",
+    )
+    ble.add_argument(
+        "--listen", type=positive_seconds, default=12.0, metavar="S", help="adverts, for S s (12)"
+    )
+    for kind in (wire, gateway, node, ble):
         kind.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
-    if options.kind == "wire":
+    sound = True
+    if options.kind == "ble":
+        found, lines, sound = _ble(options)
+    elif options.kind == "wire":
         found, lines = _wire(options)
     elif options.kind == "gateway":
         found = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
@@ -77,7 +96,17 @@ def run(options: argparse.Namespace) -> int:
         )
         lines = _rows(found)
     sys.stdout.write((json.dumps(found) if options.json else "\n".join(lines)) + "\n")
-    return 0
+    return 0 if sound else FAILED
+
+
+def _ble(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
+    from lilong_tools.bench.ble import figures  # noqa: PLC0415 - Bumble takes long to import
+
+    wish = figures.Wish(
+        options.nodes, options.slots, options.kilobytes, options.seconds, options.listen
+    )
+    found = figures.measure_ble(wish, find_micropython32())
+    return found, list(figures.lines(found)), figures.is_sound(found)
 
 
 def _wire(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
