@@ -135,6 +135,20 @@ def test_what_waits_longer_goes_first_and_of_the_same_age_what_is_more():
     assert [street.serve() for _ in range(3)] == [3, 2, 1]
 
 
+def test_a_connect_that_is_lost_costs_a_node_its_pause_and_not_its_turn():
+    street = Street()
+    street.hear(1, told(16, 512))
+    street.hear(2, told(1, 256))
+    for count in range(4):
+        street.now_ms += 61_000
+        street.hear(1, told(16, 512))
+        street.hear(2, told(1, 256))
+        visit = street.connect()
+        # Two lost ones are chance; a node that cannot be reached lets others go first.
+        assert visit.eui == eui(1 if count < 3 else 2)
+        street.end(visit, Outcome.FAILED)
+
+
 def test_of_equal_nodes_the_one_with_the_better_signal_goes_first():
     street = Street()
     street.hear(1, told(1, 8), rssi=-80)

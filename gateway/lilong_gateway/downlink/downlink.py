@@ -50,6 +50,10 @@ class Downlink:
         """Return the nodes for which new settings lie ready."""
         return self.plan.euis_to_configure()
 
+    def nodes_on_trial(self) -> list[bytes]:
+        """Return the nodes that have to find this gateway soon, to keep what they were given."""
+        return self.plan.euis_awaited()
+
     def nodes_to_update(self) -> list[bytes]:
         """Return the nodes, of those that said what they run, that could take an update now."""
         return [eui for eui, status in self._told.items() if self.plan.may_update(eui, status)]

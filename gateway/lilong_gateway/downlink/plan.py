@@ -73,6 +73,14 @@ class Plan:
         configurations = self.shelf.configurations.items()
         return [eui for eui, found in configurations if self._is_open(eui, found.parcel)]
 
+    def euis_awaited(self) -> list[bytes]:
+        """Return the nodes that were told to apply an update and owe the result.
+
+        A node that finds no gateway after its restart goes back to what it ran before.
+        """
+        owing = {outcomes.ASKED, outcomes.APPLIED}
+        return [attempt.eui for attempt in self._ledger.all() if attempt.outcome in owing]
+
     def may_update(self, eui: bytes, status: NodeStatus) -> bool:
         """Whether an update could go to this node now."""
         return any(

@@ -18,6 +18,7 @@ _YIELD_MS = 3_000
 _USED_DB = 3
 _FAILED_DB = 6
 _FAILURES = 5
+_TURNS_KEPT = 2
 _LAST_SLOT_DB = 9
 
 
@@ -119,13 +120,18 @@ class Itinerary:
         if not slots.end(visit):
             return  # it ended with its adapter
         candidate = self._nodes.candidates[visit.eui]
-        candidate.attempted(now_ms)
+        candidate.visiting = False
+        retreat = candidate.hearings[visit.adapter].retreat
         if outcome is Outcome.NO_SLOT:
             slots.refused(now_ms)
         elif outcome is Outcome.FAILED:
-            candidate.hearings[visit.adapter].retreat.failed(now_ms)
+            retreat.failed(now_ms)
+            # A connect gets lost now and then; that costs a node its pause, not its turn.
+            if retreat.failures > _TURNS_KEPT:
+                candidate.attempted(now_ms)
         else:
-            candidate.hearings[visit.adapter].retreat.succeeded()
+            candidate.attempted(now_ms)
+            retreat.succeeded()
             self._nodes.visited(candidate, now_ms, drained=drained)
 
     def should_leave(self, visit: Visit, now_ms: int) -> bool:

@@ -34,6 +34,7 @@ class Wishes:
     def _all(self) -> dict[bytes, Wish]:
         wished = dict.fromkeys(self._downlink.nodes_to_update(), Wish.BULK)
         wished |= dict.fromkeys(self._downlink.nodes_to_configure(), Wish.PROMPT)
+        wished |= dict.fromkeys(self._downlink.nodes_on_trial(), Wish.PROMPT)
         rotating = (eui for eui in self._keys.euis if self._is_rotating(eui))
         return wished | dict.fromkeys(rotating, Wish.PROMPT)
 
