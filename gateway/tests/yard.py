@@ -38,6 +38,13 @@ class Wall(Clock):
         return None if self.offset_ms is None else self.offset_ms + self.steady_ms()
 
 
+class Hasty(Wall):
+    """A steady clock that runs ten times as fast."""
+
+    def steady_ms(self) -> int:
+        return 10 * super().steady_ms()
+
+
 class LittleDisk(Store):
     """A store that has no room while told so."""
 
@@ -58,8 +65,9 @@ class Yard:
         *patterns: str,
         keys: KeyRing | None = None,
         settings: Settings | None = None,
+        clock: Wall | None = None,
     ) -> None:
-        self.clock = Wall()
+        self.clock = Wall() if clock is None else clock
         self.store = LittleDisk(folder / "data")
         self.ingest = Ingest(self.store, asyncio.Event(), backoff())
         self.roster = Roster()

@@ -15,11 +15,14 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakDBusError,
+    BleakDeviceNotFoundError,
     BleakError,
     BleakGATTProtocolError,
     BleakGATTProtocolErrorCode,
 )
 from bleak_retry_connector import (
+    BleakAbortedError,
+    BleakConnectionError,
     BleakNotFoundError,
     BleakOutOfConnectionSlotsError,
     establish_connection,
@@ -32,6 +35,7 @@ from lilong_gateway.errors import (
     LinkMissingError,
     LinkRefusedError,
 )
+from lilong_gateway.links.bounded import end, within
 from lilong_gateway.links.values import ValueLine
 from lilong_gateway.logs import pairs
 from lilong_protocol.advert import ADVERT, ADVERT_BYTES, COMPANY, DOWN, SERVICE, UP
@@ -50,6 +54,15 @@ _SMALLEST = 20
 _LARGEST = 509
 _LOST = (BleakError, OSError, EOFError, AttributeError, KeyError)
 """What bleak lets through of a bus or an adapter that goes away in the middle of a call."""
+
+_WRAPPED = (
+    BleakAbortedError,
+    BleakConnectionError,
+    BleakNotFoundError,
+    BleakOutOfConnectionSlotsError,
+)
+_NO_SLOT = ("le-connection-concurrent-connection-limit", "le-connection-busy")
+"""What BlueZ says of a controller that holds as many connections as it can, or makes one."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,8 +96,7 @@ class Central:
         )
         self._scanner = scanner
         try:
-            async with asyncio.timeout(_SCAN_S):
-                await scanner.start()
+            await within(_SCAN_S, scanner.start())
         except (TimeoutError, *_LOST) as error:
             raise _ours(self.adapter, error) from error
 
@@ -93,8 +105,7 @@ class Central:
         scanner, self._scanner = self._scanner, None
         if scanner is not None:
             with contextlib.suppress(TimeoutError, *_LOST):
-                async with asyncio.timeout(_LEAVE_S):
-                    await scanner.stop()
+                await within(_LEAVE_S, scanner.stop())
 
     async def connect(self, address: str, on_change: Callable[[], None]) -> "BleLink":
         """Connect to a node that was heard, and subscribe; LinkError says why not."""
@@ -103,18 +114,25 @@ class Central:
         if device is None:
             raise LinkMissingError(place, "not heard by this adapter")
         line = ValueLine(place, on_change)
+        connecting = asyncio.ensure_future(
+            establish_connection(
+                BleakClient,
+                device,
+                place,
+                disconnected_callback=lambda _client: line.lose("the connection broke off"),
+                max_attempts=1,
+                services=[SERVICE],
+                bluez={"adapter": self.adapter},
+            )
+        )
         try:
-            async with asyncio.timeout(CONNECT_S):
-                client = await establish_connection(
-                    BleakClient,
-                    device,
-                    place,
-                    disconnected_callback=lambda _client: line.lose("the node hung up"),
-                    max_attempts=1,
-                    bluez={"adapter": self.adapter},
-                )
+            client = await within(CONNECT_S, connecting)
         except (TimeoutError, *_LOST) as error:
             raise _ours(place, error) from error
+        except asyncio.CancelledError:
+            if connecting.done() and not connecting.cancelled() and not connecting.exception():
+                await _let_go(connecting.result(), place)
+            raise
         return await _subscribed(client, line)
 
     def _heard(self, device: BLEDevice, data: AdvertisementData) -> None:
@@ -146,8 +164,7 @@ class BleLink:
     async def close(self) -> None:
         """Let the node go, in bounded time; it advertises again."""
         self.line.lose("closed")
-        self._writing.cancel()
-        await asyncio.wait([self._writing])
+        await end(self._writing)
         await _let_go(self._client, self.line.port)
 
     async def _write(self) -> None:
@@ -191,13 +208,13 @@ async def _subscribed(client: BleakClient, line: ValueLine) -> BleLink:
     try:
         down = _characteristic(client, DOWN, line.port)
         up = _characteristic(client, UP, line.port)
-        async with asyncio.timeout(_SUBSCRIBE_S):
-            await client.start_notify(
-                up,
-                lambda _char, value: line.take(bytes(value)),
-                # One read of a descriptor for each notification instead of a signal on the bus.
-                bluez={"use_start_notify": False},
-            )
+        subscribing = client.start_notify(
+            up,
+            lambda _char, value: line.take(bytes(value)),
+            # One read of a descriptor for each notification instead of a signal on the bus.
+            bluez={"use_start_notify": False},
+        )
+        await within(_SUBSCRIBE_S, subscribing)
         return BleLink(client, line, down)
     except (TimeoutError, *_LOST) as error:
         await _let_go(client, line.port)
@@ -217,23 +234,24 @@ def _characteristic(client: BleakClient, uuid: str, place: str) -> BleakGATTChar
 
 async def _let_go(client: BleakClient, place: str) -> None:
     try:
-        async with asyncio.timeout(_LEAVE_S):
-            await client.disconnect()
+        await within(_LEAVE_S, client.disconnect())
     except (TimeoutError, *_LOST) as error:
         _LOG.warning("link not ended %s", pairs(link=place, error=_words(error)))
 
 
 def _ours(place: str, error: Exception) -> LinkError:
-    words = _words(error)
-    if isinstance(error, LinkError):
-        return error
-    if isinstance(error, BleakOutOfConnectionSlotsError):
-        return LinkBusyError(place, "no slot for another connection")
-    if isinstance(error, BleakDBusError) and error.dbus_error.endswith(".InProgress"):
+    """Return what an error of the library is to us; the connector wraps those of bleak."""
+    cause = error.__cause__ if isinstance(error, _WRAPPED) and error.__cause__ else error
+    words = _words(cause)
+    if isinstance(cause, TimeoutError):
+        return LinkLostError(place, words)
+    if isinstance(cause, BleakDBusError) and cause.dbus_error.endswith(".InProgress"):
         return LinkBusyError(place, "the adapter is at something else")
-    if isinstance(error, BleakBluetoothNotAvailableError | BleakNotFoundError):
+    if any(text in words for text in _NO_SLOT):
+        return LinkBusyError(place, "the adapter has no slot for another connection")
+    if isinstance(cause, BleakBluetoothNotAvailableError | BleakDeviceNotFoundError):
         return LinkMissingError(place, words)
-    if isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError):
+    if isinstance(cause, OSError | EOFError):
         return LinkMissingError(place, f"the system's message bus cannot be reached ({words})")
     return LinkLostError(place, words)
 

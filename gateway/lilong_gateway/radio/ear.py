@@ -32,6 +32,8 @@ class Ear:
         self.central = central
         self.state = "new"
         """What is so at present, in words for a person."""
+        self.lost = False
+        """Whether it cannot be used at present."""
         self.steps = {Step.SCAN: 0, Step.POWER: 0}
         """How often it was treated."""
         self._itinerary = itinerary
@@ -56,11 +58,12 @@ class Ear:
                     await self.central.listen()
                 except LinkError as error:
                     self._note(error.problem, logging.WARNING)
-                    self._itinerary.adapter_lost(adapter, self._clock.steady_ms())
+                    self._lose()
                     await self._pause(self._backoff.next_s())
                     continue
                 self._note("listening", logging.INFO)
                 self._backoff.reset()
+                self.lost = False
                 self._itinerary.adapter_back(adapter, self._clock.steady_ms())
                 await self._treated.wait()
         finally:
@@ -74,10 +77,15 @@ class Ear:
         self.steps[step] += 1
         if step is Step.POWER:
             adapter = self.central.adapter
-            self._itinerary.adapter_lost(adapter, self._clock.steady_ms())
+            self._note("being switched off and on", logging.WARNING)
+            self._lose()
             await self.central.rest()
             answered = await self._recover(adapter)
             _LOG.warning("adapter switched off and on %s", pairs(adapter=adapter, well=answered))
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._itinerary.adapter_lost(self.central.adapter, self._clock.steady_ms())
 
     async def _pause(self, pause_s: float) -> None:
         try:

@@ -11,12 +11,14 @@ from lilong_gateway.backoff import Backoff
 from lilong_gateway.config_links import Ble
 from lilong_gateway.links.ble import Central
 from lilong_gateway.logs import pairs
+from lilong_gateway.radio.addresses import Addresses
 from lilong_gateway.radio.call import Call
 from lilong_gateway.radio.ear import Ear, Recover
 from lilong_gateway.radio.itinerary import Itinerary, Outcome
 from lilong_gateway.radio.ladder import LOOK_MS, Ladder, Step
 from lilong_gateway.radio.listener import Listener
 from lilong_gateway.radio.slots import Visit
+from lilong_gateway.radio.unreached import Unreached
 from lilong_gateway.radio.wishes import Wishes
 from lilong_gateway.supervision import Supervisor
 from lilong_gateway.surroundings import Surroundings
@@ -70,6 +72,9 @@ class Rounds:
             for adapter in settings.adapters
         }
         self._calls: dict[Visit, Call] = {}
+        self._unreached = Unreached()
+        self._addresses = {adapter: Addresses() for adapter in settings.adapters}
+        self._heard_ms = dict.fromkeys(settings.adapters, self._now_ms())
         self._counted: Counter[str] = Counter(visits=0, drained=0, failed=0, no_slot=0)
         self._wake = asyncio.Event()
 
@@ -95,6 +100,7 @@ class Rounds:
                 {
                     "name": name,
                     "state": ear.state,
+                    "silent_ms": now_ms - self._heard_ms[name],
                     "connections": itinerary.used(name),
                     "slots": itinerary.usable(name, now_ms),
                     "restarts": ear.steps[Step.SCAN],
@@ -112,6 +118,7 @@ class Rounds:
                 }
                 for visit in self._calls
             ],
+            "unreached": self._unreached.status(),
             **self._counted,
             "adverts": self._listener.counters,
         }
@@ -120,12 +127,16 @@ class Rounds:
         def heard(address: str, advert: bytes, rssi_dbm: int) -> None:
             now_ms = self._now_ms()
             self._ladder.heard(adapter, now_ms)
+            self._heard_ms[adapter] = now_ms
             heard = self._listener.heard(advert, adapter, rssi_dbm, now_ms)
             if heard is None:
                 return
+            place = self._addresses[adapter].choose(heard.eui, address, now_ms)
+            if place != address and not heard.fresh:
+                return
             # A repeated one tells where the node is, and maybe no longer what waits there.
             told = heard.told if heard.fresh else None
-            if self._itinerary.heard(adapter, heard.eui, address, rssi_dbm, told, now_ms):
+            if self._itinerary.heard(adapter, heard.eui, place, rssi_dbm, told, now_ms):
                 self._wake.set()
 
         return heard
@@ -134,13 +145,20 @@ class Rounds:
         while True:
             self._wake.clear()
             self._wishes.look(self._itinerary, self._now_ms())
-            while (visit := self._itinerary.next_visit(self._now_ms())) is not None:
-                group.create_task(self._visit(visit), name=f"visit {_place(visit)}")
-            due_ms = self._itinerary.due_ms(self._now_ms())
-            wait_s = _LOOK_S if due_ms is None else (due_ms - self._now_ms()) / 1000
+            wait_s = _LOOK_S
+            # While nothing can be stored there is nothing to fetch.
+            if self._around.ingest.trouble is None:
+                self._begin_visits(group)
+                due_ms = self._itinerary.due_ms(self._now_ms())
+                if due_ms is not None:
+                    wait_s = (due_ms - self._now_ms()) / 1000
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(_LOOK_S, max(0.01, wait_s))):
                     await self._wake.wait()
+
+    def _begin_visits(self, group: asyncio.TaskGroup) -> None:
+        while (visit := self._itinerary.next_visit(self._now_ms())) is not None:
+            group.create_task(self._visit(visit), name=f"visit {_place(visit)}")
 
     async def _visit(self, visit: Visit) -> None:
         """Make one visit; whatever happens in it, its slot is given back."""
@@ -148,7 +166,7 @@ class Rounds:
             _place(visit),
             self._around,
             lambda: self._connected(visit),
-            lambda: self._itinerary.should_leave(visit, self._now_ms()),
+            lambda: self._why_leave(visit),
         )
         self._calls[visit] = call
         try:
@@ -159,6 +177,11 @@ class Rounds:
         finally:
             del self._calls[visit]
             self._end(visit, call)
+
+    def _why_leave(self, visit: Visit) -> str:
+        if not self._itinerary.should_leave(visit, self._now_ms()):
+            return ""
+        return "the adapter is gone" if self._ears[visit.adapter].lost else "others wait"
 
     def _connected(self, visit: Visit) -> None:
         self._itinerary.connected(visit)
@@ -171,10 +194,10 @@ class Rounds:
         self._counted["visits"] += 1
         self._counted["drained"] += call.drained
         self._counted["no_slot"] += call.outcome is Outcome.NO_SLOT
-        if call.outcome is Outcome.FAILED:
-            self._counted["failed"] += 1
-            if not call.gave_way:
-                self._ladder.failed(visit.adapter, visit.eui, now_ms)
+        self._counted["failed"] += call.outcome is Outcome.FAILED
+        if self._is_to_blame(visit.adapter, call):
+            self._ladder.failed(visit.adapter, visit.eui, now_ms)
+        self._note(visit, call)
         fields = pairs(
             link=_place(visit),
             eui=visit.eui,
@@ -185,6 +208,23 @@ class Rounds:
         )
         _LOG.debug("visit ended %s", fields)
         self._wake.set()
+
+    def _note(self, visit: Visit, call: Call) -> None:
+        """Keep what the visit tells of the node and its address."""
+        addresses = self._addresses[visit.adapter]
+        if call.outcome is Outcome.SESSION:
+            self._unreached.reached(visit.eui, _place(visit))
+            addresses.reached(visit.eui, visit.address)
+        elif not call.gave_way:
+            self._unreached.failed(visit.eui, _place(visit), call.trouble)
+            if call.outcome is Outcome.FAILED:
+                addresses.failed(visit.eui, visit.address)
+
+    def _is_to_blame(self, adapter: str, call: Call) -> bool:
+        """Whether it may be the adapter's fault; one that has no slot must have some in use."""
+        if call.reached or call.gave_way:
+            return False
+        return call.outcome is Outcome.FAILED or self._itinerary.used(adapter) == 0
 
     async def _watch(self) -> None:
         """Look after the adapters for ever."""
