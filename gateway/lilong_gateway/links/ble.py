@@ -80,6 +80,7 @@ class Central:
         self._on_advert = on_advert
         self._scanner: BleakScanner | None = None
         self._devices: dict[str, BLEDevice] = {}
+        self._doubted: set[str] = set()
         self._beginning = bytes((VERSION << 5 | ADVERT,))
 
     async def listen(self) -> None:
@@ -113,7 +114,17 @@ class Central:
         device = self._devices.get(address)
         if device is None:
             raise LinkMissingError(place, "not heard by this adapter")
-        line = ValueLine(place, on_change)
+        try:
+            link = await self._connect(device, ValueLine(place, on_change))
+        except LinkError:
+            # What was known of its services may be why, as after a restart of bluetoothd.
+            self._doubted.add(address)
+            raise
+        self._doubted.discard(address)
+        return link
+
+    async def _connect(self, device: BLEDevice, line: ValueLine) -> "BleLink":
+        place = line.port
         connecting = asyncio.ensure_future(
             establish_connection(
                 BleakClient,
@@ -121,6 +132,7 @@ class Central:
                 place,
                 disconnected_callback=lambda _client: line.lose("the connection broke off"),
                 max_attempts=1,
+                use_services_cache=device.address not in self._doubted,
                 services=[SERVICE],
                 bluez={"adapter": self.adapter},
             )
@@ -141,7 +153,9 @@ class Central:
             return
         self._devices[device.address] = device
         if len(self._devices) > _DEVICES:
-            del self._devices[next(iter(self._devices))]
+            oldest = next(iter(self._devices))
+            del self._devices[oldest]
+            self._doubted.discard(oldest)
         self._on_advert(device.address, advert, data.rssi)
 
     def _pattern(self) -> OrPattern:

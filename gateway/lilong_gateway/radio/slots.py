@@ -67,9 +67,13 @@ class Slots:
         return self.visits.pop(visit.number, None) is not None
 
     def refused(self, now_ms: int) -> None:
-        """Learn from an adapter that said it has no slot left: what is in use is what works."""
-        self._limit = max(1, len(self.visits))
-        self._limited_ms = now_ms
+        """Learn from an adapter that said it has no slot left: what is in use is what works.
+
+        One with nothing in use is at something else, and has as many as before.
+        """
+        if self.visits:
+            self._limit = len(self.visits)
+            self._limited_ms = now_ms
         self.paused_ms = now_ms + _PAUSE_MS
 
     def lose(self) -> list[Visit]:
