@@ -20,6 +20,8 @@ class Work:
         task = asyncio.create_task(self._guarded(doing))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step has not begun to wait for it.
+        task.add_done_callback(lambda _task: doing.close())
 
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended."""

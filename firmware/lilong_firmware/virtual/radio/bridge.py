@@ -89,7 +89,7 @@ class Bridge:
                     break
                 self._receive()
         finally:
-            self._pumped.release()
+            self._pumped.__exit__(None, None, None)
 
     def _receive(self) -> None:
         if self._file.readinto(self._head) < len(self._head):
