@@ -21,6 +21,9 @@ OPEN = "open"
 SESSION_OPEN = "session open"
 
 _ASK_MS = 5000
+_USEFUL = (events.BatchReceived, events.Opened, events.Responded)
+"""What only an authentic node brings about, and not by saying the same again."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -84,7 +87,7 @@ class Conversation:
         """Take a frame; return whether it was of any use: noise and strangers never are."""
         useful = False
         for event in self._session.receive(frame, self._now_ms()):
-            useful = useful or isinstance(event, events.BatchReceived | events.Opened)
+            useful = useful or isinstance(event, _USEFUL)
             await self._handle(event)
         return useful
 

@@ -134,7 +134,7 @@ class Report:
         return [
             f"{sampled} in {self.elapsed_s:.0f} s, {delivered}",
             f"{faults}   ({latency})",
-            f"serial link {self.bytes_per_reading or 0} bytes a reading, node heap {size}",
+            f"link {self.bytes_per_reading or 0} bytes a reading, node heap {size}",
             f"repeats dropped {self.repeats}, restarts {self.restarts}",
             *map(_row_sentence, self.played),
             *self._remarks(),

@@ -24,6 +24,7 @@ _TEXTS = {
     _CODES.REMOTE_USER_TERMINATED_CONNECTION_ERROR: "le-connection-abort-by-remote",
     _CODES.CONNECTION_ALREADY_EXISTS_ERROR: "le-connection-already-connected",
     _CODES.CONNECTION_TIMEOUT_ERROR: "le-connection-timeout",
+    _CODES.CONNECTION_LIMIT_EXCEEDED_ERROR: "le-connection-concurrent-connection-limit",
 }
 
 

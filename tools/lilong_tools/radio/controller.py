@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _LINK_TYPE_ACL = hci.HCI_Connection_Complete_Event.LinkType.ACL
 _REPORTS_KEPT = 4096
-_REPORTS_KEPT = 4096
-_NO_FEATURES = (
-    hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
-    | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
-    | hci.LeFeatureMask.LE_CODED_PHY
-)
 
 
 class RadioController(InitiatingController):
