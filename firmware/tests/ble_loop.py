@@ -76,6 +76,8 @@ class LoopRadio:
     # The other side
 
     def connect(self, handle):
+        # What an earlier central of that handle did not fetch has gone with its connection.
+        self.values = [(other, value) for other, value in self.values if other != handle]
         self.present.add(handle)
         if self.on_air is not None and self.on_air[2]:
             self.on_air = None
