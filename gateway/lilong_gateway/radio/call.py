@@ -51,16 +51,6 @@ class Call:
         self._useful_ms = self._heard_ms = self._open_ms = self._now_ms()
         self._vain_bytes = 0
 
-    @property
-    def eui(self) -> bytes | None:
-        """The node whose session is in force."""
-        return self._conversation.eui
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What was wrong with what the node said."""
-        return self._conversation.counters
-
     async def run(self, central: Central, address: str) -> None:
         """Make the visit; never raises LinkError."""
         try:

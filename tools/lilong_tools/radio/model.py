@@ -12,8 +12,6 @@ GUARD_US = 150
 """What a connection event leaves free before the next one begins."""
 L2CAP_OCTETS = 4
 ATT_OCTETS = 3
-SHORT_OCTETS = 27
-"""The largest payload of a packet without data length extension."""
 _PHY_2M = 2
 _ACCESS_AND_CRC = 4 + 3
 _HEADER = 2
