@@ -56,6 +56,9 @@ class _Patient:
         """Whether the mild steps were done often enough, and in vain."""
         return self.steps >= _STEPS
 
+    def silent_ms(self, now_ms: int) -> int:
+        return now_ms - self.heard_ms
+
     def failed(self, eui: bytes, now_ms: int) -> None:
         """Hold a failure against it."""
         self._failures.append((now_ms, eui))
@@ -69,7 +72,7 @@ class _Patient:
         """Say what is wrong; "" for nothing, and while the last step may still help."""
         if self.steps and now_ms - self._treated_ms < self._rest_ms:
             return ""
-        silent_ms = now_ms - self.heard_ms
+        silent_ms = self.silent_ms(now_ms)
         if expected and silent_ms >= _SILENCE_MS:
             return f"{self.name} has heard no advertisement for {silent_ms // 1000} s"
         took_ms = self._failures[-1][0] - self._failures[0][0] if self._failures else 0
@@ -84,7 +87,7 @@ class _Patient:
 
     def is_to_blame(self, now_ms: int) -> bool:
         """Whether it is the adapter, and cannot be one dead node."""
-        return now_ms - self.heard_ms >= _SILENCE_MS or self._nodes >= _NODES
+        return self.silent_ms(now_ms) >= _SILENCE_MS or self._nodes >= _NODES
 
     def treat(self, now_ms: int) -> Step:
         """Give the next step: the two mild ones by turns. Failures count anew after it."""
@@ -120,6 +123,10 @@ class Ladder:
     def heard(self, adapter: str, now_ms: int) -> None:
         """Take any advertisement, also that of a stranger: the radio hears."""
         self._patients[adapter].heard_ms = now_ms
+
+    def silent_ms(self, adapter: str, now_ms: int) -> int:
+        """Give for how long an adapter has heard nothing."""
+        return self._patients[adapter].silent_ms(now_ms)
 
     def connected(self, adapter: str) -> None:
         """Take that a connection came about."""

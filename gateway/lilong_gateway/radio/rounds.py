@@ -74,7 +74,6 @@ class Rounds:
         self._calls: dict[Visit, Call] = {}
         self._unreached = Unreached()
         self._addresses = {adapter: Addresses() for adapter in settings.adapters}
-        self._heard_ms = dict.fromkeys(settings.adapters, self._now_ms())
         self._counted: Counter[str] = Counter(visits=0, drained=0, failed=0, no_slot=0)
         self._wake = asyncio.Event()
 
@@ -100,7 +99,7 @@ class Rounds:
                 {
                     "name": name,
                     "state": ear.state,
-                    "silent_ms": now_ms - self._heard_ms[name],
+                    "silent_ms": self._ladder.silent_ms(name, now_ms),
                     "connections": itinerary.used(name),
                     "slots": itinerary.usable(name, now_ms),
                     "restarts": ear.steps[Step.SCAN],
@@ -127,7 +126,6 @@ class Rounds:
         def heard(address: str, advert: bytes, rssi_dbm: int) -> None:
             now_ms = self._now_ms()
             self._ladder.heard(adapter, now_ms)
-            self._heard_ms[adapter] = now_ms
             heard = self._listener.heard(advert, adapter, rssi_dbm, now_ms)
             if heard is None:
                 return
