@@ -27,55 +27,70 @@ _EVERY_DIGIT = -24
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `lilong bench`."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="WHAT")
-    wire = kinds.add_parser("wire", help="bytes a reading of recordings, beside other formats")
-    wire.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV recordings")
-    wire.add_argument(
+    for name, told, add in (
+        ("wire", "bytes a reading of recordings, beside other formats", _add_wire),
+        ("gateway", "batches a second, beside SQLite alone", _add_gateway),
+        ("node", "memory, times, wear and power cuts, on MicroPython", _add_node),
+        ("ble", "rounds, alarms, goodput and adverts on the virtual radio", _add_ble),
+    ):
+        kind = kinds.add_parser(name, help=told)
+        add(kind)
+        kind.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_wire(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV recordings")
+    kind.add_argument(
         "--resolution",
         action="append",
         default=[],
         metavar="[COLUMN=]STEP",
         help="round first (default: to 0.01 what has more digits, as sensors give no more)",
     )
-    wire.add_argument("--exact", action="store_true", help="keep every digit of the files")
-    gateway = kinds.add_parser("gateway", help="batches a second, beside SQLite alone")
-    gateway.add_argument("--nodes", type=count, default=64, metavar="N", help="sessions (64)")
-    gateway.add_argument(
+    kind.add_argument("--exact", action="store_true", help="keep every digit of the files")
+
+
+def _add_gateway(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument("--nodes", type=count, default=64, metavar="N", help="sessions (64)")
+    kind.add_argument(
         "--batches", type=count, default=320, metavar="N", help="batches a node (320)"
     )
-    gateway.add_argument(
+    kind.add_argument(
         "--readings", type=count, default=60, metavar="N", help="readings a batch (60)"
     )
-    gateway.add_argument(
+    kind.add_argument(
         "--folder", type=Path, help="where the stores are written (default: the temporary folder)"
     )
-    node = kinds.add_parser("node", help="memory, times, wear and power cuts, on MicroPython")
-    node.add_argument(
+
+
+def _add_node(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
         "--days", type=count, default=7, metavar="N", help="days to simulate for memory (7)"
     )
-    node.add_argument(
+    kind.add_argument(
         "--scenario",
         action="append",
         choices=SCENARIOS,
         help="what the simulated node measures; again for more (default: bicycle)",
     )
-    ble = kinds.add_parser("ble", help="rounds, alarms, goodput and adverts on the virtual radio")
-    ble.add_argument("--nodes", type=count, default=100, metavar="N", help="nodes (100)")
-    ble.add_argument("--slots", type=count, default=5, metavar="N", help="connections (5)")
-    ble.add_argument(
+
+
+def _add_ble(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument("--nodes", type=count, default=100, metavar="N", help="nodes (100)")
+    kind.add_argument("--slots", type=count, default=5, metavar="N", help="connections (5)")
+    kind.add_argument(
         "--kilobytes", type=count, default=300, metavar="N", help="journal of the one visit (300)"
     )
-    ble.add_argument(
+    kind.add_argument(
         "--seconds",
         type=positive_seconds,
         default=300.0,
         metavar="S",
         help="how long the gateway may take for a round, and for the one visit (300)",
     )
-    ble.add_argument(
+    kind.add_argument(
         "--listen", type=positive_seconds, default=12.0, metavar="S", help="adverts, for S s (12)"
     )
-    for kind in (wire, gateway, node, ble):
-        kind.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
