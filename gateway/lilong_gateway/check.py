@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from lilong_gateway.config import Config, Uplink, load_config
+from lilong_gateway.config import Config, load_config
+from lilong_gateway.config_uplink import Uplink
 from lilong_gateway.downlink.inspection import inspect_goods
 from lilong_gateway.errors import (
     ConfigError,
@@ -45,7 +46,8 @@ def check(file: Path) -> Iterator[Finding]:
         yield from _check_ports(pattern, config.baud)
     for adapter in config.ble.adapters:
         yield _check_adapter(adapter, config.ble.scan)
-    yield _check_broker(config.uplink)
+    for sink in config.uplinks:
+        yield _check_broker(sink)
 
 
 def _check_keys(config: Config) -> Finding:

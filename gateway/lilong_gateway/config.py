@@ -1,44 +1,25 @@
 """The gateway's settings: TOML -> frozen dataclasses, or a ConfigError with the way out."""
 
 import re
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lilong_gateway.config_files import read_file
+from lilong_gateway.config_http import Http, read_http
 from lilong_gateway.config_links import Ble, read_ble, read_ports
+from lilong_gateway.config_store import Storage, read_storage
 from lilong_gateway.config_table import Document, Table
-from lilong_gateway.errors import ConfigError
-from lilong_gateway.key_file import check_private, parse_eui
+from lilong_gateway.config_uplink import Uplink, read_uplinks
+from lilong_gateway.key_file import parse_eui
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.manifest import split_public_keys
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
-_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
-_TABLES = ["gateway", "nodes", "serial", "ble", "uplink", "store", "privacy", "log", "status"]
+_LINKS = ["serial", "ble", "uplink"]
+_TABLES = ["gateway", "nodes", *_LINKS, "store", "privacy", "log", "status", "http"]
 _UPDATES = ["update_keys", "updates_at_once", "updates_failures"]
 _NODES = ["keys", "updates", "configurations", *_UPDATES]
 _CLASSES = ["P0", "P1", "P2", "P3"]
-_DAY_S = 86_400
-_PORT_LIMIT = 65_535
-
-
-@dataclass(frozen=True)
-class Uplink:
-    """How to reach the city's broker, and when a batch counts as delivered."""
-
-    host: str
-    port: int = 1883
-    version: str = "auto"
-    format: str = "senml+cbor"
-    prefix: str = "lilong"
-    confirm: str = "broker"
-    window: int = 64
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    keepalive_s: int = 30
-    timeout_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -74,21 +55,37 @@ class Config:
     data: Path
     keys: Path
     ports: tuple[str, ...]
-    uplink: Uplink
+    uplinks: tuple[Uplink, ...]
     baud: int = 115_200
     scan_s: float = 1.0
-    keep_confirmed_s: int = _DAY_S
+    storage: Storage = field(default_factory=Storage)
     release: frozenset[int] = frozenset({0, 1})
     grants: tuple[Grant, ...] = ()
     log_level: str = "info"
+    log_format: str = "text"
     status_file: Path | None = None
     downlink: Downlink = Downlink()
     ble: Ble = field(default_factory=Ble)
+    http: Http | None = None
+
+    def topic_of(self, sink: Uplink) -> str:
+        """Return the beginning of all of this gateway's topics at one sink."""
+        return f"{sink.prefix}/{self.site}/{self.id}"
+
+    @property
+    def uplink(self) -> Uplink:
+        """The first sink."""
+        return self.uplinks[0]
 
     @property
     def topic(self) -> str:
-        """The beginning of all this gateway's topics."""
-        return f"{self.uplink.prefix}/{self.site}/{self.id}"
+        """The beginning of the first sink's topics."""
+        return self.topic_of(self.uplink)
+
+    @property
+    def keep_confirmed_s(self) -> int:
+        """As of the storage."""
+        return self.storage.keep_confirmed_s
 
 
 def load_config(file: Path) -> Config:
@@ -100,6 +97,7 @@ def load_config(file: Path) -> Config:
     serial = root.table("serial", ["ports", "baud", "scan_s"])
     nodes = root.table("nodes", _NODES)
     privacy = root.table("privacy", ["release", "grant"])
+    log = root.table("log", ["level", "format"])
     status = root.table("status", ["file"]).optional_text("file")
     return Config(
         id=_name(gateway, "id"),
@@ -107,20 +105,18 @@ def load_config(file: Path) -> Config:
         data=folder / gateway.text("data"),
         keys=folder / nodes.text("keys"),
         ports=read_ports(serial, needed="ble" not in root.keys),
-        uplink=_uplink(root, folder),
+        uplinks=read_uplinks(root, folder),
         baud=serial.whole("baud", 115_200, 300, 4_000_000),
         scan_s=serial.seconds("scan_s", 1.0, 0.05, 3600),
-        keep_confirmed_s=root.table("store", ["keep_confirmed_s"]).whole(
-            "keep_confirmed_s", _DAY_S, 0, 3650 * _DAY_S
-        ),
+        storage=read_storage(root),
         release=_release(privacy),
         grants=_grants(privacy),
-        log_level=root.table("log", ["level"]).text(
-            "level", "info", ["debug", "info", "warning", "error"]
-        ),
+        log_level=log.text("level", "info", ["debug", "info", "warning", "error"]),
+        log_format=log.text("format", "text", ["text", "json"]),
         status_file=None if status is None else folder / status,
         downlink=_downlink(nodes, folder),
         ble=read_ble(root),
+        http=read_http(root),
     )
 
 
@@ -150,75 +146,13 @@ def _update_keys(nodes: Table, folder: Path) -> tuple[bytes, ...] | None:
     name = nodes.optional_text("update_keys")
     if name is None:
         return None
-    file = _readable(nodes, "update_keys", folder / name)
+    file = folder / name
+    data = read_file(nodes, "update_keys", file)
     try:
-        return tuple(split_public_keys(file.read_bytes()))
+        return tuple(split_public_keys(data))
     except DecodeError:
         problem = f"{file}: no file of public keys; name the .pub file that signs updates"
         raise nodes.error("update_keys", problem) from None
-
-
-def _uplink(root: Table, folder: Path) -> Uplink:
-    table = root.table("uplink", [*Uplink.__dataclass_fields__, "password_file"])
-    if "password" in table.keys:
-        raise table.error("password", "no secrets here; put it in a file named by password_file")
-    username = table.optional_text("username")
-    ca_file = table.optional_text("ca_file")
-    tls = table.flag("tls", default=False)
-    prefix = table.text("prefix", "lilong")
-    if not _PREFIX.match(prefix):
-        raise table.error(
-            "prefix", 'must be letters, digits, "_" or "-", up to four levels by "/"'
-        )
-    return Uplink(
-        host=table.text("host"),
-        port=table.whole("port", 8883 if tls else 1883, 1, _PORT_LIMIT),
-        version=table.text("version", "auto", ["auto", "5", "3.1.1"]),
-        format=table.text("format", "senml+cbor", ["senml+cbor", "senml+json"]),
-        prefix=prefix,
-        confirm=table.text("confirm", "broker", ["broker", "city"]),
-        window=table.whole("window", 64, 1, 1000),
-        username=username,
-        password=_password(table, folder),
-        tls=tls,
-        ca_file=None if ca_file is None else _certificates(table, folder / ca_file),
-        keepalive_s=table.whole("keepalive_s", 30, 5, 3600),
-        timeout_s=table.seconds("timeout_s", 10.0, 0.1, 300),
-    )
-
-
-def _password(table: Table, folder: Path) -> str | None:
-    name = table.optional_text("password_file")
-    if name is None:
-        return None
-    if "username" not in table.keys:
-        raise table.error("password_file", "needs a username beside it")
-    file = _readable(table, "password_file", folder / name)
-    try:
-        check_private(file)
-    except ConfigError as error:
-        raise table.error("password_file", f"{file}: {error.problem}") from None
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise table.error("password_file", f"{file}: not UTF-8 text; save it as UTF-8") from None
-
-
-def _certificates(table: Table, file: Path) -> Path:
-    _readable(table, "ca_file", file)
-    try:
-        ssl.create_default_context(cafile=file)
-    except ssl.SSLError:
-        raise table.error("ca_file", f"{file}: holds no certificates in PEM form") from None
-    return file
-
-
-def _readable(table: Table, key: str, file: Path) -> Path:
-    try:
-        file.read_bytes()
-    except OSError as error:
-        raise table.error(key, f"{file}: {error.strerror}; check path and owner") from None
-    return file
 
 
 def _release(privacy: Table) -> frozenset[int]:

@@ -24,7 +24,8 @@ def examine(event: BatchReceived, received_ms: int | None) -> Arrival | Unreadab
     last_ms = max(block.times) if block.boot is not None else 0
     if last_ms >= _UPTIME_LIMIT_MS:
         return Unreadable(slot, event.item, "an uptime beyond all reason", received_ms)
-    return Arrival(slot, event.item, block.count, block.boot, last_ms, received_ms)
+    channels = tuple([number for number, _ in block.columns])
+    return Arrival(slot, event.item, block.count, block.boot, last_ms, received_ms, channels)
 
 
 def describe(event: Described, key: bytes) -> Description:

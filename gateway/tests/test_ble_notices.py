@@ -215,10 +215,10 @@ def test_a_node_whose_alarms_come_and_go_for_years_fills_no_disk(database: Datab
 def test_settled_notices_of_age_are_pruned_a_few_at_a_time(database: Database) -> None:
     commit(database, *(notice(seq) for seq in range(6)))
     commit(database, *(batch(seq, received_ms=2000 + seq) for seq in range(5)))
-    assert upkeep.prune(database, before_ms=2004, limit=3) == 0
+    assert upkeep.prune(database, ["city"], before_ms=2004, limit=3) == 0
     assert [one.seq for one in held(database)] == [3, 4, 5]
-    upkeep.prune(database, before_ms=2004, limit=3)
-    upkeep.prune(database, before_ms=2004, limit=3)
+    upkeep.prune(database, ["city"], before_ms=2004, limit=3)
+    upkeep.prune(database, ["city"], before_ms=2004, limit=3)
     assert told(database) == [(4, CONFIRMED, 2004), (5, None, None)]
 
 

@@ -23,6 +23,7 @@ from lilong_gateway.store.records import (
     Advance,
     Arrival,
     Attempt,
+    Cursor,
     Description,
     Entry,
     Heard,
@@ -81,13 +82,13 @@ def test_a_duplicate_changes_nothing_even_within_one_group(database: Database) -
     second = writer.commit(database, [batch(0), batch(2)])
     assert (first.stored, first.duplicates) == (2, 1)
     assert (second.stored, second.duplicates) == (0, 2)
-    assert reader.summary(database).last == 2
+    assert reader.summary(database, ["city"]).last == 2
 
 
 def test_duplicates_are_refused_after_pruning(database: Database) -> None:
     writer.commit(database, [batch(0), batch(1), batch(3)])
-    upkeep.set_cursor(database, 3)
-    assert upkeep.prune(database, before_ms=2000, limit=10) == 2
+    upkeep.save_cursors(database, "city", (Cursor(3), Cursor(3)))
+    assert upkeep.prune(database, ["city"], before_ms=2000, limit=10) == 2
     again = writer.commit(database, [batch(0), batch(1), batch(3)])
     assert again.duplicates == 3
     writer.commit(database, [batch(2)])
@@ -96,8 +97,8 @@ def test_duplicates_are_refused_after_pruning(database: Database) -> None:
 
 def test_only_confirmed_rows_of_age_are_pruned(database: Database) -> None:
     writer.commit(database, [batch(0), batch(1, received_ms=5000), batch(2)])
-    upkeep.set_cursor(database, 2)
-    assert upkeep.prune(database, before_ms=2000, limit=10) == 1
+    upkeep.save_cursors(database, "city", (Cursor(2), Cursor(2)))
+    assert upkeep.prune(database, ["city"], before_ms=2000, limit=10) == 1
     assert [row.slot.seq for row in reader.rows_after(database, 0, 9)] == [1, 2]
 
 
@@ -114,7 +115,7 @@ def test_an_undecodable_batch_is_kept_apart_and_does_not_block_the_stream(
     done = writer.commit(database, [Unreadable(Slot(EUI, EPOCH, 2, 0), b"?", "bad", 1), batch(1)])
     assert (done.stored, done.quarantined) == (1, 1)
     assert next_of(database) == 2
-    assert reader.summary(database).quarantined == 1
+    assert reader.summary(database, ["city"]).quarantined == 1
 
 
 def test_a_number_without_a_batch_is_passed_and_leaves_nothing_to_look_at(
@@ -122,7 +123,7 @@ def test_a_number_without_a_batch_is_passed_and_leaves_nothing_to_look_at(
 ) -> None:
     writer.commit(database, [batch(0), Missing(Slot(EUI, EPOCH, 2, 1), 1), batch(2)])
     assert next_of(database) == 3
-    assert reader.summary(database).quarantined == 0
+    assert reader.summary(database, ["city"]).quarantined == 0
     done = writer.commit(database, [Missing(Slot(EUI, EPOCH, 2, 1), 1)])
     assert done.duplicates == 1
 
@@ -171,7 +172,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 4; upgrade"):
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 5; upgrade"):
         Database(file)
 
 
@@ -294,7 +295,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, seed: int) -> Non
             seq = max([seq, *map(int, writer_process.stdout.read().split("\n")[:-1])])
         database = Database(file)
         durable = reader.known(database, bytes(8), 7, b"").next[2]
-        rows = reader.summary(database).last
+        rows = reader.summary(database, ["city"]).last
         database.close()
         assert durable >= seq
         assert rows == durable
@@ -430,7 +431,7 @@ async def test_a_store_whose_tables_were_spoilt_never_stops_the_gateway(
 @pytest.mark.parametrize(
     "spoil_it",
     [
-        "UPDATE uplink SET cursor = 1000000",
+        "UPDATE cursor SET done = 1000000",
         "UPDATE meta SET value = 'x' WHERE key = 'schema'",
         "DELETE FROM meta WHERE key = 'store_id'",
     ],

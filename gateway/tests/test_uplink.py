@@ -44,7 +44,7 @@ class Site:
     """A store, its uplink as a task, and a city that listens on the broker."""
 
     def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
-        config = Config("g", "s", folder, folder, (), settings)
+        config = Config("g", "s", folder, folder, (), (settings,))
         self.store = Store(folder)
         self.committed = asyncio.Event()
         self.renderer = Renderer(config.topic, settings.format, Privacy(config.release, ()))

@@ -13,6 +13,7 @@ from lilong_gateway.errors import (
     StoreUnavailableError,
 )
 from lilong_gateway.store import schema
+from lilong_gateway.store.classes import Classes
 
 _CHECKED_BYTES = 128 << 20
 """A file up to this size is checked whole when it is opened; a larger one would take minutes."""
@@ -30,6 +31,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Open or create the file; StoreError, StoreDamagedError when it is not sound."""
         self.file = file
+        self.classes = Classes()
         with translated(file):
             self.connection = sqlite3.connect(file, isolation_level=None, timeout=5.0)
             self.connection.text_factory = _text

@@ -1,16 +1,26 @@
 """Reading the store."""
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lilong_gateway.store import timing
+from lilong_gateway.store.checksum import checksum
+from lilong_gateway.store.cursors import confirmed, last_position
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.records import Attempt, Known, Row, Slot, Summary
+from lilong_gateway.store.records import Attempt, Known, Lane, Row, Rows, Slot, Summary
 from lilong_gateway.store.writer import load_sequence
 
-_ROWS = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.quality, b.offset_ms, d.body, b.item
-    FROM batch b JOIN node n ON n.id = b.node
+_ROWS = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.quality, b.offset_ms, d.body, b.item,
+    b.readings, b.received_ms, b.one_in, b.sum
+    FROM batch b{} JOIN node n ON n.id = b.node
     LEFT JOIN descriptor d ON d.id = COALESCE(b.descriptor, n.descriptor) AND d.node = b.node
-    WHERE b.pos > ? ORDER BY b.pos LIMIT ?"""
+    WHERE b.pos > ?{} ORDER BY b.pos LIMIT ?"""
+_ALL = _ROWS.format("", "")
+_OF_LANE = {
+    Lane.ALARM: _ROWS.format(" INDEXED BY batch_alarm", " AND b.pos <= ? AND b.stream = 0"),
+    Lane.REST: _ROWS.format(" NOT INDEXED", " AND b.pos <= ? AND b.stream != 0"),
+}
 
 _ATTEMPTS = """SELECT n.eui, a.what, a.digest, a.sequence, a.outcome, a.why, a.tries, a.noted_ms
     FROM attempt a JOIN node n ON n.id = a.node ORDER BY a.id"""
@@ -21,18 +31,42 @@ def rows_after(database: Database, pos: int, limit: int) -> list[Row]:
 
     Of a row that is not what was written nothing but its position comes: its item is empty.
     """
-    rows: list[Row] = []
     with database.reading() as connection:
-        for found in connection.execute(_ROWS, (pos, limit)):
-            row = Row(found[0], Slot(*found[1:5]), *found[5:])
-            if row.quality == timing.PENDING:
-                break
-            rows.append(row if _is_sound(row) else Row(row.pos, row.slot, "", None, None, b""))
-    return rows
+        found = connection.execute(_ALL, (pos, limit)).fetchall()
+    return list(_until_pending(found))
 
 
-def _is_sound(row: Row) -> bool:
+def lane_rows(database: Database, lane: Lane, pos: int, limit: int, upto: int | None) -> Rows:
+    """Return up to limit batches of a lane above pos and not above upto, as rows_after does."""
+    with database.reading() as connection:
+        end = last_position(connection)
+        end = end if upto is None else min(end, upto)
+        found = connection.execute(_OF_LANE[lane], (pos, end, limit)).fetchall()
+    rows = tuple(_until_pending(found))
+    if len(rows) < len(found):
+        return Rows(rows, found[len(rows)][0] - 1)
+    if len(found) == limit:
+        return Rows(rows, found[-1][0])
+    return Rows(rows, max(pos, end))
+
+
+def _until_pending(found: list[tuple[Any, ...]]) -> Iterator[Row]:
+    for pos, eui, epoch, stream, seq, *rest, sum_ in found:
+        row = Row(pos, Slot(eui, epoch, stream, seq), *rest)
+        if row.quality == timing.PENDING:
+            return
+        yield row if _is_sound(row, sum_) else Row(row.pos, row.slot, "", None, None, b"")
+
+
+def _is_sound(row: Row, sum_: object) -> bool:
     """Whether a row holds what was written; not so on a page that was damaged unnoticed."""
+    if not _is_plausible(row):
+        return False
+    expected = checksum(row.slot, row.quality, row.offset_ms, row.item)
+    return sum_ is None or sum_ == expected
+
+
+def _is_plausible(row: Row) -> bool:
     eui, *numbers = row.slot
     kinds = isinstance(eui, bytes) and isinstance(row.item, bytes)
     kinds = kinds and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in numbers)
@@ -70,13 +104,11 @@ def _is_sound_attempt(values: tuple[object, ...]) -> bool:
     return all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True))
 
 
-def summary(database: Database) -> Summary:
+def summary(database: Database, sinks: Iterable[str]) -> Summary:
     """Return the state of the store in numbers, at a cost that does not grow with it."""
     with database.reading() as connection:
-        last = connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'batch'"
-        ).fetchone()
-        cursor = connection.execute("SELECT cursor FROM uplink").fetchone()[0]
+        last = last_position(connection)
+        cursor = min(confirmed(connection, sinks))
         quarantined = connection.execute("SELECT COALESCE(MAX(id), 0) FROM quarantine").fetchone()
         size_bytes = database.file.stat().st_size
-    return Summary(database.store_id, last[0] if last else 0, cursor, quarantined[0], size_bytes)
+    return Summary(database.store_id, last, cursor, quarantined[0], size_bytes)

@@ -1,7 +1,27 @@
 """What goes into the store and what comes out. Times are ms since 2000 unless said otherwise."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
+
+
+class Lane(IntEnum):
+    """What waits for a sink: alarms (stream 0) go by themselves, beside all else."""
+
+    ALARM = 0
+    REST = 1
+
+
+class Cursor(NamedTuple):
+    """What a sink has confirmed of a lane: up to done, and beyond ahead_from up to ahead_to."""
+
+    done: int
+    ahead_from: int = 0
+    ahead_to: int = 0
+
+
+SinkCursors = tuple[Cursor, Cursor]
+"""One for each Lane."""
 
 
 class Slot(NamedTuple):
@@ -18,7 +38,7 @@ class Arrival:
     """A batch that was decoded. boot is None when its readings carry absolute times.
 
     last_ms is the uptime of its latest reading, for a batch with a boot. received_ms is None
-    while the gateway's clock is not set.
+    while the gateway's clock is not set. channels are the numbers of those that it holds.
     """
 
     slot: Slot
@@ -27,6 +47,7 @@ class Arrival:
     boot: int | None
     last_ms: int
     received_ms: int | None
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +248,8 @@ class Told:
 class Row:
     """A stored batch. offset_ms is the time of uptime 0, None for absolute times.
 
-    descriptor is the node's, None if it never came.
+    descriptor is the node's, None if it never came. received_ms is None while the gateway's clock
+    is not set; one_in is how many batches of its stream it stands for since it was thinned.
     """
 
     pos: int
@@ -236,11 +258,34 @@ class Row:
     offset_ms: int | None
     descriptor: bytes | None
     item: bytes
+    readings: int = 0
+    received_ms: int | None = None
+    one_in: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Batches of a lane, in order; there are no others of it up to and including through."""
+
+    rows: tuple[Row, ...]
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """Where a sink stands in which store; last is the highest position that was ever given."""
+
+    store_id: str
+    cursors: SinkCursors
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The state of the store in numbers; last is the highest position ever given."""
+    """The state of the store in numbers; last is the highest position ever given.
+
+    cursor is up to where every sink has confirmed everything.
+    """
 
     store_id: str
     last: int

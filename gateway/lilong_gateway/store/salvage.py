@@ -6,7 +6,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilong_gateway.store.cursors import save
 from lilong_gateway.store.database import Database
+from lilong_gateway.store.records import Cursor
 
 _STEP = 200
 _ROW_BYTES = 16
@@ -29,6 +31,8 @@ _BATCH = (
     "node, epoch, stream, seq, descriptor, quality, offset_ms, boot_id, last_ms,"
     " received_ms, readings, item"
 )
+_LATER = (", privacy, one_in, sum", "")
+"""Columns that older stores have not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,11 @@ def salvage(aside: Path, database: Database) -> Salvaged:
         for table, columns in _SMALL.items():
             _insert(connection, table, columns, _small(damaged, table, columns))
         _take_later_columns(connection, damaged)
+        _take_sinks(connection, damaged)
         taken = unreadable = 0
-        for rows, lost in _undelivered(damaged, _size_bytes(aside)):
-            _insert(connection, "batch", _BATCH, rows)
+        columns = _batch_columns(damaged)
+        for rows, lost in _undelivered(damaged, columns, _size_bytes(aside)):
+            _insert(connection, "batch", columns, rows)
             taken += len(rows)
             unreadable += lost
     return Salvaged(taken, unreadable)
@@ -82,8 +88,22 @@ def _take_later_columns(connection: sqlite3.Connection, damaged: sqlite3.Connect
     connection.executemany("UPDATE node SET epoch = ? WHERE id = ?", rows)
 
 
+def _take_sinks(connection: sqlite3.Connection, damaged: sqlite3.Connection) -> None:
+    """Let every sink that is known begin anew: what is taken over, one of them has not had."""
+    for sink in {row[0] for row in _small(damaged, "cursor", "sink") if isinstance(row[0], str)}:
+        save(connection, sink, (Cursor(0), Cursor(0)))
+
+
+def _batch_columns(damaged: sqlite3.Connection) -> str:
+    for later in _LATER:
+        with suppress(*_UNREADABLE):
+            damaged.execute(f"SELECT {_BATCH}{later} FROM batch LIMIT 0")  # noqa: S608
+            return _BATCH + later
+    return _BATCH
+
+
 def _undelivered(
-    damaged: sqlite3.Connection, size_bytes: int
+    damaged: sqlite3.Connection, columns: str, size_bytes: int
 ) -> Iterator[tuple[list[_Values], int]]:
     """Yield readable rows in pieces, each with the number of positions that were not."""
     cursor, last = _bounds(damaged)
@@ -91,23 +111,24 @@ def _undelivered(
     for first in range(cursor + 1, last + 1, _STEP):
         end = min(last, first + _STEP - 1)
         try:
-            yield _between(damaged, first, end), 0
+            yield _between(damaged, columns, first, end), 0
         except _UNREADABLE:
             for pos in range(first, end + 1):
-                yield _single(damaged, pos)
+                yield _single(damaged, columns, pos)
 
 
-def _single(damaged: sqlite3.Connection, pos: int) -> tuple[list[_Values], int]:
+def _single(damaged: sqlite3.Connection, columns: str, pos: int) -> tuple[list[_Values], int]:
     try:
-        return _between(damaged, pos, pos), 0
+        return _between(damaged, columns, pos, pos), 0
     except _UNREADABLE:
         return [], 1
 
 
 def _bounds(damaged: sqlite3.Connection) -> tuple[int, int]:
     cursor = 0
-    with suppress(*_UNREADABLE):
-        cursor = int(damaged.execute("SELECT cursor FROM uplink").fetchone()[0])
+    for query in ("SELECT cursor FROM uplink", "SELECT MIN(done) FROM cursor"):
+        with suppress(*_UNREADABLE):
+            cursor = int(damaged.execute(query).fetchone()[0])
     last = 0
     for query in (
         "SELECT seq FROM sqlite_sequence WHERE name = 'batch'",
@@ -123,8 +144,8 @@ def _size_bytes(file: Path) -> int:
     return sum(part.stat().st_size for part in (file, log) if part.exists())
 
 
-def _between(damaged: sqlite3.Connection, first: int, end: int) -> list[_Values]:
-    query = f"SELECT {_BATCH} FROM batch NOT INDEXED WHERE pos BETWEEN ? AND ?"  # noqa: S608
+def _between(damaged: sqlite3.Connection, columns: str, first: int, end: int) -> list[_Values]:
+    query = f"SELECT {columns} FROM batch NOT INDEXED WHERE pos BETWEEN ? AND ?"  # noqa: S608
     return damaged.execute(query, (first, end)).fetchall()
 
 

@@ -6,6 +6,11 @@ import sqlite3
 from collections.abc import Callable
 
 from lilong_gateway.errors import StoreDamagedError, StoreUnavailableError
+from lilong_gateway.store import cursors
+from lilong_gateway.store.records import Lane
+
+_FIRST_SINK = "city"
+"""The name of the sink whose cursor was the only one."""
 
 _STORE_ID = re.compile(r"[0-9a-f]{8}\Z")
 _FIRST = (
@@ -89,9 +94,32 @@ def _note_adverts(connection: sqlite3.Connection) -> None:
     )
 
 
+def _note_sinks(connection: sqlite3.Connection) -> None:
+    """A cursor for each sink and lane; of each batch its privacy, its thinning and a checksum.
+
+    privacy is the strictest class among a batch's channels, NULL until its node has described
+    them; one_in is how many batches of its stream it stands for; sum is NULL in older rows.
+    """
+    connection.execute(
+        """CREATE TABLE cursor (
+        sink TEXT NOT NULL, lane INTEGER NOT NULL, done INTEGER NOT NULL,
+        ahead_from INTEGER NOT NULL, ahead_to INTEGER NOT NULL,
+        PRIMARY KEY (sink, lane)) WITHOUT ROWID"""
+    )
+    for lane in Lane:
+        connection.execute(
+            "INSERT INTO cursor SELECT ?, ?, cursor, 0, 0 FROM uplink", (_FIRST_SINK, lane)
+        )
+    connection.execute("DROP TABLE uplink")
+    for column in ("privacy INTEGER", "one_in INTEGER NOT NULL DEFAULT 1", "sum INTEGER"):
+        connection.execute(f"ALTER TABLE batch ADD COLUMN {column}")
+    connection.execute("CREATE INDEX batch_alarm ON batch (pos) WHERE stream = 0")
+    connection.execute("CREATE INDEX batch_unclassed ON batch (pos) WHERE privacy IS NULL")
+
+
 def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
     """Return every step from an empty file to the present tables, in order."""
-    return (_create, _note_keys, _note_software, _note_adverts)
+    return (_create, _note_keys, _note_software, _note_adverts, _note_sinks)
 
 
 def migrate(connection: sqlite3.Connection) -> str:
@@ -121,17 +149,8 @@ def migrate(connection: sqlite3.Connection) -> str:
     row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
     if row is None or not _STORE_ID.match(str(row[0])):
         raise StoreDamagedError("the store has lost its id")
-    _check_cursor(connection)
+    cursors.check(connection)
     return str(row[0])
-
-
-def _check_cursor(connection: sqlite3.Connection) -> None:
-    """A cursor beyond all positions would pass as delivered what never was."""
-    row = connection.execute("SELECT cursor FROM uplink").fetchone()
-    given = connection.execute("SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'batch'")
-    last = given.fetchone()[0] or 0
-    if row is None or not isinstance(row[0], int) or not 0 <= row[0] <= last:
-        raise StoreDamagedError(f"the store has no cursor up to {last}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from lilong_gateway.config_uplink import MAIN
 from lilong_gateway.errors import StoreDamagedError, StoreError, StoreReplacedError
 from lilong_gateway.logs import pairs
 from lilong_gateway.store import notices, reader, upkeep, writer
@@ -19,10 +20,15 @@ from lilong_gateway.store.records import (
     Attempt,
     Believed,
     Committed,
+    Cursor,
     Entry,
     Known,
+    Lane,
     Noticed,
     Row,
+    Rows,
+    SinkCursors,
+    SinkState,
     Summary,
 )
 
@@ -36,8 +42,9 @@ _LOG = logging.getLogger(__name__)
 class Store:
     """Every call raises StoreError. After StoreDamagedError the next call meets a new store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sinks: Several[str] = (MAIN,)) -> None:
         self.file = folder / "store.db"
+        self._sinks = tuple(sinks)
         self.losses = 0
         """Files put aside as damaged in this run; what nodes were told of them is void."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -67,8 +74,7 @@ class Store:
         """
 
         def call(database: Database) -> list[Row]:
-            if database.store_id != store_id:
-                raise StoreReplacedError(f"store {store_id} was put aside")
+            _same(database, store_id)
             return reader.rows_after(database, pos, limit)
 
         return await self._run(call)
@@ -102,14 +108,46 @@ class Store:
 
     async def summary(self) -> Summary:
         """Return the state of the store in numbers."""
-        return await self._run(reader.summary)
+        return await self._run(lambda database: reader.summary(database, self._sinks))
 
-    async def set_cursor(self, store_id: str, cursor: int) -> None:
+    async def lane_rows(
+        self, store_id: str, lane: Lane, pos: int, limit: int, upto: int | None = None
+    ) -> Rows:
+        """Return up to limit batches of a lane above pos, and none above upto.
+
+        StoreReplacedError when the store of this id was put aside.
+        """
+
+        def call(database: Database) -> Rows:
+            _same(database, store_id)
+            return reader.lane_rows(database, lane, pos, limit, upto)
+
+        return await self._run(call)
+
+    async def open_sink(self, sink: str, start: str = "oldest") -> SinkState:
+        """Return where a sink stands; one that is new begins at the "oldest" batch, or "now"."""
+        return await self._run(lambda database: upkeep.open_sink(database, sink, start))
+
+    async def save_cursors(self, store_id: str, sink: str, cursors: SinkCursors) -> None:
         """Remember what is confirmed; nothing is done if another store has been begun."""
 
         def call(database: Database) -> None:
             if database.store_id == store_id:
-                upkeep.set_cursor(database, cursor)
+                upkeep.save_cursors(database, sink, cursors)
+
+        await self._run(call)
+
+    async def set_cursor(self, store_id: str, cursor: int) -> None:
+        """Remember what the main sink has confirmed of both lanes."""
+        both = Cursor(cursor), Cursor(cursor)
+        await self.save_cursors(store_id, MAIN, both)
+
+    async def refuse(self, store_id: str, positions: Several[int], reason: str) -> None:
+        """Note for a person what a sink cannot read, unless another store has been begun."""
+
+        def call(database: Database) -> None:
+            if database.store_id == store_id:
+                upkeep.refuse(database, positions, reason)
 
         await self._run(call)
 
@@ -124,7 +162,9 @@ class Store:
 
         As many notices go, settled before then.
         """
-        return await self._run(lambda database: upkeep.prune(database, before_ms, limit))
+        return await self._run(
+            lambda database: upkeep.prune(database, self._sinks, before_ms, limit)
+        )
 
     async def close(self) -> None:
         """Wait for what is under way and close the file."""
@@ -187,3 +227,8 @@ class Store:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _same(database: Database, store_id: str) -> None:
+    if database.store_id != store_id:
+        raise StoreReplacedError(f"store {store_id} was put aside")

@@ -1,37 +1,67 @@
-"""Keeping the store in order: the uplink's cursor, pending times, pruning."""
+"""Keeping the store in order: the sinks' cursors, pending times, pruning."""
+
+from collections.abc import Iterable
 
 from lilong_gateway.store import notices, timing
+from lilong_gateway.store.checksum import checksum
+from lilong_gateway.store.cursors import confirmed, last_position, of_sink, save
 from lilong_gateway.store.database import Database
+from lilong_gateway.store.records import Cursor, SinkCursors, SinkState, Slot
 
 _PRUNE = """DELETE FROM batch WHERE pos IN (
     SELECT b.pos FROM batch b JOIN stream s
         ON s.node = b.node AND s.epoch = b.epoch AND s.stream = b.stream
-    WHERE b.pos <= (SELECT cursor FROM uplink) AND b.received_ms < ? AND b.seq < s.next
-    ORDER BY b.pos LIMIT ?)"""
+    WHERE b.pos <= CASE WHEN b.stream = 0 THEN ?1 ELSE ?2 END AND b.pos <= MAX(?1, ?2)
+        AND b.received_ms < ?3 AND b.seq < s.next
+    ORDER BY b.pos LIMIT ?4)"""
 
-_UNDATED = """SELECT b.pos, b.quality, b.offset_ms, b.last_ms, own.epoch_ms, present.epoch_ms
-    FROM batch b JOIN node n ON n.id = b.node
+_UNDATED = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.item, b.quality, b.offset_ms,
+    b.last_ms, own.epoch_ms, present.epoch_ms FROM batch b JOIN node n ON n.id = b.node
     LEFT JOIN boot own ON own.node = b.node AND own.boot_id = b.boot_id
     LEFT JOIN boot present ON present.node = b.node AND present.boot_id = n.boot_id
         AND n.boot_id != b.boot_id
     WHERE b.received_ms IS NULL ORDER BY b.pos LIMIT ?"""
 
+_REFUSE = """INSERT OR IGNORE INTO quarantine
+    (node, epoch, stream, seq, reason, received_ms, item)
+    SELECT node, epoch, stream, seq, ?, received_ms, item FROM batch WHERE pos = ?"""
+_SETTLE = "UPDATE batch SET quality = ?, offset_ms = ?, received_ms = ?, sum = ? WHERE pos = ?"
 
-def set_cursor(database: Database, cursor: int) -> None:
-    """Remember that every position up to cursor is confirmed; it never goes back."""
+
+def open_sink(database: Database, sink: str, start: str) -> SinkState:
+    """Return where a sink stands; a new one stands at what is oldest, or with "now" at the end."""
     with database.transaction() as connection:
-        connection.execute("UPDATE uplink SET cursor = MAX(cursor, ?)", (cursor,))
+        last = last_position(connection)
+        known = of_sink(connection, sink)
+        if known is None:
+            begin = Cursor(last if start == "now" else 0)
+            known = begin, begin
+            save(connection, sink, known)
+    return SinkState(database.store_id, known, last)
 
 
-def prune(database: Database, before_ms: int, limit: int) -> int:
-    """Delete up to limit confirmed batches received before before_ms; return how many.
+def save_cursors(database: Database, sink: str, cursors: SinkCursors) -> None:
+    """Remember what a sink has confirmed; it never goes back."""
+    with database.transaction() as connection:
+        save(connection, sink, cursors)
+
+
+def refuse(database: Database, positions: Iterable[int], reason: str) -> None:
+    """Keep a copy of batches that a sink cannot read in quarantine, for a person."""
+    with database.transaction() as connection:
+        connection.executemany(_REFUSE, [(reason, pos) for pos in positions])
+
+
+def prune(database: Database, sinks: Iterable[str], before_ms: int, limit: int) -> int:
+    """Delete up to limit batches received before before_ms that all sinks confirmed; how many.
 
     A row beyond its stream's next stays: it is the only record that it was received. Up to limit
     notices that were settled before then go too.
     """
     with database.transaction() as connection:
         notices.prune(connection, before_ms, limit)
-        return connection.execute(_PRUNE, (before_ms, limit)).rowcount
+        upto = confirmed(connection, sinks)
+        return connection.execute(_PRUNE, (*upto, before_ms, limit)).rowcount
 
 
 def settle(database: Database, now_ms: int, limit: int, *, give_up: bool) -> int:
@@ -42,15 +72,15 @@ def settle(database: Database, now_ms: int, limit: int, *, give_up: bool) -> int
     """
     with database.transaction() as connection:
         settled = []
-        for pos, known, known_ms, *times in connection.execute(_UNDATED, (limit,)):
-            last_ms, own_ms, present_ms = times
+        for pos, *found in connection.execute(_UNDATED, (limit,)):
+            slot, item = Slot(*found[:4]), found[4]
+            known, known_ms, last_ms, own_ms, present_ms = found[5:]
             quality, offset_ms = known, known_ms
             if quality == timing.PENDING:
                 if own_ms is None and not give_up:
                     continue
                 quality, offset_ms = timing.resolve(own_ms, present_ms, now_ms, last_ms)
-            settled.append((quality, offset_ms, now_ms, pos))
-        connection.executemany(
-            "UPDATE batch SET quality = ?, offset_ms = ?, received_ms = ? WHERE pos = ?", settled
-        )
+            check = checksum(slot, quality, offset_ms, item)
+            settled.append((quality, offset_ms, now_ms, check, pos))
+        connection.executemany(_SETTLE, settled)
         return len(settled)

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Sequence as Several
 
 from lilong_gateway.store import timing
+from lilong_gateway.store.checksum import checksum
+from lilong_gateway.store.classes import Classes
 from lilong_gateway.store.database import Database
 from lilong_gateway.store.notices import ALARMS, CONFIRMED, GONE, NoticeWriter
 from lilong_gateway.store.records import (
@@ -29,8 +31,9 @@ _BOOTS_KEPT = 256
 ATTEMPTS_KEPT = 32
 """Attempts remembered of one node, the latest ones."""
 
-_INSERT = """INSERT INTO batch (node, epoch, stream, seq, descriptor, quality, offset_ms,
-    boot_id, last_ms, received_ms, readings, item) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT = """INSERT INTO batch (node, epoch, stream, seq, descriptor, quality, offset_ms, boot_id,
+    last_ms, received_ms, readings, item, privacy, sum)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def commit(database: Database, entries: Several[Entry]) -> Committed:
@@ -39,7 +42,7 @@ def commit(database: Database, entries: Several[Entry]) -> Committed:
     A batch that is already durable counts as a duplicate and changes nothing.
     """
     with database.transaction() as connection:
-        work = _Transaction(connection)
+        work = _Transaction(connection, database.classes)
         for entry in entries:
             work.take(entry)
         return work.finish()
@@ -59,8 +62,9 @@ class _Node:
 
 
 class _Transaction:
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, classes: Classes) -> None:
         self._connection = connection
+        self._classes = classes
         self._notices = NoticeWriter(connection)
         self._nodes: dict[bytes, _Node] = {}
         self._streams: dict[tuple[int, int, int], Sequence] = {}
@@ -116,11 +120,13 @@ class _Transaction:
             self._heard[node.number] = entry.received_ms
         quality, offset_ms = self._time(node, entry)
         last_ms = None if entry.boot is None else entry.last_ms
+        privacy = self._classes.strictest(self._connection, node.descriptor, entry.channels)
         self._readings += entry.readings
         self._rows.append(
             (
                 *(node.number, epoch, stream, seq, node.descriptor, quality, offset_ms),
-                *(entry.boot, last_ms, entry.received_ms, entry.readings, entry.item),
+                *(entry.boot, last_ms, entry.received_ms, entry.readings, entry.item, privacy),
+                checksum(entry.slot, quality, offset_ms, entry.item),
             )
         )
 

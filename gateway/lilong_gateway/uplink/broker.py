@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from lilong_gateway.config import Uplink
+from lilong_gateway.config_uplink import Uplink
 from lilong_gateway.errors import UplinkError, UplinkLostError, UplinkRefusedError
 
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
