@@ -6,7 +6,7 @@ import os
 _VIRTUAL = "virtual"
 """The folder of what stands in for a chip."""
 
-_OTHER_INTERPRETERS = "aead_cryptography.py"
+_OTHER_INTERPRETERS = ("aead_cryptography.py", "rice_windows.py", "sums_itertools.py")
 
 
 def _files(package_path: str) -> "list[str]":
@@ -18,7 +18,7 @@ def _files(package_path: str) -> "list[str]":
         found += [
             os.path.normpath(os.path.join(within, name))
             for name in sorted(names)
-            if name.endswith(".py") and name != _OTHER_INTERPRETERS
+            if name.endswith(".py") and name not in _OTHER_INTERPRETERS
         ]
     return found
 

@@ -10,6 +10,7 @@ from lilong_protocol import rice
 from lilong_protocol.column_encoder import MAX_COUNT, encode_column
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.portable import const
+from lilong_protocol.sums import running_sums
 
 __all__ = ("MAX_COUNT", "decode_column", "encode_column")
 
@@ -32,11 +33,7 @@ def decode_column(data: bytes, count: int) -> "list[int]":
         return [base] * count
     if not header & _DELTA:
         return [base + step for step in rice.residuals(data[at:], header & _K, count)]
-    values = [base]
-    for step in rice.residuals(data[at:], header & _K, count - 1):
-        base += step
-        values.append(base)
-    return values
+    return running_sums(base, rice.residuals(data[at:], header & _K, count - 1))
 
 
 def _base(data: bytes) -> "tuple[int, int]":

@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     def const(value: _Literal) -> _Literal:
         """Return `value`; MicroPython's compiler folds it instead."""
 
+    ROOMY = True
+
 else:
+    ROOMY = False
     try:
         from micropython import const
     except ImportError:
+        ROOMY = True
 
         def const(value: int) -> int:
             """Return `value`."""

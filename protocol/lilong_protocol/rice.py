@@ -7,11 +7,18 @@ Source: R. F. Rice, JPL Publication 79-22, 1979; the escape is ours.
 """
 
 from lilong_protocol.errors import DecodeError
-from lilong_protocol.portable import const
+from lilong_protocol.portable import ROOMY, const
+
+if ROOMY:
+    from lilong_protocol.rice_windows import read_windows
 
 _ESCAPE_BITS = const(17)
 _WINDOW = const(28)
 _PAD = const(32)
+_FEW_BITS = const(8)
+"""From this k on few symbols end in one window."""
+_WINDOWFUL = const(12)
+"""Bits of a window: at the end, one could hold more residuals than there are."""
 
 
 def residuals(data: bytes, k: int, count: int) -> "list[int]":
@@ -21,12 +28,28 @@ def residuals(data: bytes, k: int, count: int) -> "list[int]":
     bits = int.from_bytes(data + b"\0\0\0\0", "big")
     values: list[int] = []
     try:
-        left = _read(bits, len(data) * 8, k, count, values)
+        if ROOMY and k < _FEW_BITS:
+            left = _read_many(bits, len(data) * 8, k, count, values)
+        else:
+            left = _read(bits, len(data) * 8, k, count, values)
     except ValueError:  # of a shift by less than nothing
         raise DecodeError("column: bits end too early")
     if not 0 <= left < 8 or bits >> _PAD & (1 << left) - 1:
         raise DecodeError("column: length or padding is wrong")
     return values
+
+
+def _read_many(bits: int, size: int, k: int, count: int, values: "list[int]") -> int:
+    """Do as _read, most of it by the windowful."""
+    last = _WINDOWFUL // (k + 1)
+    missing = count
+    while missing > last:
+        size = read_windows(bits, size + _PAD, k, missing, values) - _PAD
+        missing = count - len(values)
+        if missing > last:
+            size = _read(bits, size, k, 1, values)
+            missing -= 1
+    return _read(bits, size, k, missing, values)
 
 
 def _read(bits: int, size: int, k: int, count: int, values: "list[int]") -> int:

@@ -9,6 +9,7 @@ from lilong_protocol.columns import decode_column
 from lilong_protocol.errors import DecodeError
 from lilong_protocol.fields import integers, ranged
 from lilong_protocol.portable import TYPE_CHECKING
+from lilong_protocol.sums import running_sums
 
 if TYPE_CHECKING:
     from lilong_protocol.cbor import Item
@@ -46,8 +47,6 @@ def _stepped(start: int, field: "list[Item]", count: int) -> "list[int]":
     else:
         unit = 1
         steps = integers(field, count - 1, "steps")
-    times = [start]
-    for step in steps:
-        start += step * unit
-        times.append(start)
-    return times
+    if unit != 1:
+        steps = [step * unit for step in steps]
+    return running_sums(start, steps)

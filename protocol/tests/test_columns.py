@@ -1,7 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from lilong_protocol import rice
 from lilong_protocol.columns import MAX_COUNT, decode_column, encode_column
 from lilong_protocol.errors import DecodeError, RangeError
 
@@ -149,3 +152,26 @@ def test_a_column_has_exactly_one_length(values: list[int], data: st.DataObject)
         decode_column(column[:cut], len(values))
     with pytest.raises(DecodeError):
         decode_column(column + b"\0", len(values))
+
+
+@given(st.binary(min_size=1, max_size=80), st.integers(0, 15), st.integers(1, 200))
+def test_reading_by_the_windowful_is_reading_one_by_one(data: bytes, k: int, count: int) -> None:
+    bits = int.from_bytes(data + bytes(4), "big")
+    assert outcome(rice._read_many, bits, data, k, count) == outcome(
+        rice._read, bits, data, k, count
+    )
+
+
+def outcome(
+    read: Callable[[int, int, int, int, list[int]], int],
+    bits: int,
+    data: bytes,
+    k: int,
+    count: int,
+) -> tuple[int, list[int]] | None:
+    values: list[int] = []
+    try:
+        left = read(bits, len(data) * 8, k, count, values)
+    except ValueError:
+        return None
+    return (left, values) if left >= 0 else None

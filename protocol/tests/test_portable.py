@@ -9,7 +9,7 @@ from lilong_protocol import portable
 
 ROOT = Path(__file__).parent.parent.parent
 PROTOCOL = sorted((ROOT / "protocol" / "lilong_protocol").rglob("*.py"))
-CPYTHON_ONLY = {"aead_cryptography.py"}
+CPYTHON_ONLY = {"aead_cryptography.py", "rice_windows.py", "sums_itertools.py"}
 """Modules that MicroPython never imports."""
 FIRMWARE = [
     *sorted((ROOT / "firmware" / "lilong_firmware").rglob("*.py")),

@@ -11,7 +11,7 @@ _PACKAGES = (("protocol", "lilong_protocol"), ("firmware", "lilong_firmware"))
 _NOT_ON_CHIPS = frozenset({"virtual", "tests", "__pycache__"})
 """Folders: what stands in for a chip, and what tries it."""
 
-_OTHER_INTERPRETERS = frozenset({"aead_cryptography.py"})
+_OTHER_INTERPRETERS = frozenset({"aead_cryptography.py", "rice_windows.py", "sums_itertools.py"})
 _BUILD_ONLY = frozenset({"manifest.py"})
 
 _ADVICE = "name the root of a whole tree with --source"
