@@ -9,8 +9,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lilong_gateway.config import Config, Downlink, Uplink, load_config
+from lilong_gateway.config import Config, Downlink, load_config
+from lilong_gateway.config_http import Http
 from lilong_gateway.config_links import Ble
+from lilong_gateway.config_store import Storage
+from lilong_gateway.config_uplink import Uplink
 from lilong_gateway.errors import ConfigError
 
 GOOD = """\
@@ -41,16 +44,19 @@ def load(folder: Path, text: str) -> Config:
 
 def test_the_example_loads() -> None:
     config = load_config(EXAMPLE)
-    assert (config.id, config.uplink.port, config.grants) == ("gw-1", 1883, ())
+    assert (config.id, config.uplinks[0].port, config.grants) == ("gw-1", 1883, ())
 
 
 def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
     write_password(tmp_path)
     (tmp_path / "ca.pem").write_bytes(certificate())
     (tmp_path / "release.key.pub").write_bytes(bytes(64))
-    shown = re.compile(r"^# (?=[a-z_]+ = |\[+[a-z.]+\]+$)", re.MULTILINE)
-    config = load(tmp_path, shown.sub("", EXAMPLE.read_text(encoding="utf-8")))
-    assert config.uplink.password == WORD
+    write_identity(tmp_path)
+    shown = re.compile(r"^# (?=[a-zP0-3_]+ = |\[+[a-z._]+\]+$)", re.MULTILINE)
+    text = shown.sub("", EXAMPLE.read_text(encoding="utf-8"))
+    config = load(tmp_path, text.replace("tls = false", "tls = true"))
+    (sink,) = config.uplinks
+    assert sink.password == WORD
     assert config.grants[0].classes == {3}
     assert config.ble == Ble(adapters=("hci0",))
     assert config.downlink == replace(
@@ -59,19 +65,36 @@ def test_every_setting_that_the_example_shows_is_known(tmp_path: Path) -> None:
         configurations=tmp_path / "configurations",
         keys=(bytes(32), bytes(32)),
     )
-    assert config.uplink == replace(
-        Uplink(host=config.uplink.host, username="gw-1", password=WORD),
+    assert sink == replace(
+        Uplink(host=sink.host, username="gw-1", password=WORD, tls=True, device="gw-1"),
         ca_file=tmp_path / "ca.pem",
+        cert_file=tmp_path / "gateway.pem",
+        key_file=tmp_path / "gateway.key",
     )
+    assert (config.storage, config.http) == (Storage(), Http())
 
 
 def certificate() -> bytes:
     """Make a certificate in PEM form."""
+    return pair()[0]
+
+
+def pair() -> tuple[bytes, bytes]:
+    """Make a certificate and its key in PEM form."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a city")])
     since = datetime(2025, 1, 1, tzinfo=UTC)
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, since, since + timedelta(1))
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    certificate = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return certificate, key.private_bytes(serialization.Encoding.PEM, *form)
+
+
+def write_identity(folder: Path, mode: int = 0o600) -> None:
+    certificate, key = pair()
+    (folder / "gateway.pem").write_bytes(certificate)
+    (folder / "gateway.key").write_bytes(key)
+    (folder / "gateway.key").chmod(mode)
 
 
 def write_password(folder: Path, mode: int = 0o600) -> None:
@@ -210,7 +233,7 @@ def test_an_absent_file_says_so(tmp_path: Path) -> None:
 def test_the_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     write_password(tmp_path)
     config = load(tmp_path, GOOD + 'username = "u"\npassword_file = "password"\n')
-    assert config.uplink.password == WORD
+    assert config.uplinks[0].password == WORD
     assert WORD not in repr(config)
 
 
@@ -293,3 +316,107 @@ def test_a_gateway_with_ble_needs_no_serial_ports(tmp_path: Path) -> None:
     )
     assert config.ports == ()
     assert (config.ble.adapters, config.ble.scan) == (("hci1", "hci0"), "passive")
+
+
+SEVERAL = GOOD.replace(
+    '[uplink]\nhost = "broker"\n',
+    """\
+[[uplink]]
+name = "city"
+host = "broker"
+[[uplink]]
+name = "police"
+host = "other"
+format = "event+json"
+streams = ["alarm"]
+nodes = ["0a1b2c3d4e5f6071"]
+channels = ["level*"]
+start = "now"
+""",
+)
+
+
+def test_several_sinks_have_each_its_own_settings(tmp_path: Path) -> None:
+    city, police = load(tmp_path, SEVERAL).uplinks
+    assert (city.name, city.streams, city.nodes) == ("city", {0, 1, 2, 3}, frozenset())
+    assert (police.name, police.streams, police.start) == ("police", {0}, "now")
+    assert (police.nodes, police.channels) == ({bytes.fromhex("0a1b2c3d4e5f6071")}, ("level*",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "police"', 'name = "city"', 'uplink[2].name: "city" names two sinks; give'),
+        ('name = "police"\n', "", 'uplink[2]: "name" is missing; write name = ...'),
+        ('["alarm"]', '["alarms"]', 'uplink[2].streams: "alarms" is no stream; the streams are'),
+        ('["alarm"]', "[]", "uplink[2].streams: nothing would go there; name a stream, or"),
+        ('"0a1b2c3d4e5f6071"', '"0a1b"', 'uplink[2].nodes: "0a1b" is not an EUI-64; write 16'),
+        ('"event+json"', '"iotda"', "uplink[2].device: iotda needs the id that the platform gave"),
+        (
+            '"event+json"',
+            '"thingsboard"\nconfirm = "city"',
+            'uplink[2].confirm: "city" waits for receipts, which thingsboard has not',
+        ),
+        (
+            '"event+json"',
+            '"thingsboard"\ndevice = "a/b"',
+            'uplink[2].device: must not hold "/", "+", "#" or control characters',
+        ),
+    ],
+)
+def test_a_wrong_sink_is_named_with_its_number(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, SEVERAL.replace(old, new))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "message"),
+    [
+        (0o644, 'tls = true\ncert_file = "gateway.pem"\nkey_file = "gateway.key"', "mode 0644"),
+        (0o600, 'cert_file = "gateway.pem"\nkey_file = "gateway.key"', "needs tls = true"),
+        (0o600, 'tls = true\ncert_file = "gateway.pem"', "cert_file: needs key_file beside it"),
+        (0o600, 'tls = true\nkey_file = "gateway.key"', "key_file: needs cert_file beside it"),
+        (
+            0o600,
+            'tls = true\ncert_file = "ca.pem"\nkey_file = "gateway.key"',
+            "ca.pem: no certificate in PEM form that gateway.key is the key of",
+        ),
+    ],
+)
+def test_an_identity_that_cannot_be_used_is_refused(
+    tmp_path: Path, mode: int, settings: str, message: str
+) -> None:
+    write_identity(tmp_path, mode)
+    (tmp_path / "ca.pem").write_bytes(certificate())
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path, GOOD + settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[store]\nmax_bytes = 1000", "store.max_bytes: must lie between 33554432 and"),
+        (
+            "[store.keep_s]\nP4 = 100",
+            "store.keep_s.P4: unknown key; remove it (known here: P0, P1,",
+        ),
+        ("[store.keep_s]\nP2 = 1", "store.keep_s.P2: must lie between 60 and"),
+        ('[http]\nhost = "gateway"', 'http.host: "gateway" must be an address of this machine'),
+        ("[http]\nport = 0", "http.port: must lie between 1 and 65535, not 0"),
+        ('[log]\nformat = "xml"', 'log.format: must be one of "text", "json", not "xml"'),
+    ],
+)
+def test_wrong_limits_and_addresses_are_refused(
+    tmp_path: Path, settings: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD + settings)
+    assert message in str(caught.value)
+
+
+def test_a_class_keeps_its_limit_unless_another_is_set(tmp_path: Path) -> None:
+    storage = load(tmp_path, GOOD + "[store.keep_s]\nP0 = 100\nP2 = 60").storage
+    assert storage.keep_s == (100, None, 60, 86_400)
