@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from lilong_gateway.check_sinks import check_sink
 from lilong_gateway.config import Config, load_config
-from lilong_gateway.config_uplink import Uplink
 from lilong_gateway.downlink.inspection import inspect_goods
 from lilong_gateway.errors import (
     ConfigError,
@@ -26,7 +25,6 @@ from lilong_gateway.store.folder import in_the_way, nearest
 from lilong_gateway.store.lock import is_held
 
 _ROOM_BYTES = 256 << 20
-_BROKER_WAIT_S = 5.0
 _LISTEN_S = 3.0
 _ADAPTER_ADVICE = "see `bluetoothctl list` and `show`, and that bluetoothd runs"
 
@@ -40,14 +38,14 @@ def check(file: Path) -> Iterator[Finding]:
         return
     yield Finding("configuration", str(file), OK, "")
     yield _check_keys(config)
-    yield _check_data(config.data)
+    yield _check_data(config.data, config.storage.max_bytes)
     yield from inspect_goods(config)
     for pattern in config.ports:
         yield from _check_ports(pattern, config.baud)
     for adapter in config.ble.adapters:
         yield _check_adapter(adapter, config.ble.scan)
     for sink in config.uplinks:
-        yield _check_broker(sink)
+        yield check_sink(sink)
 
 
 def _check_keys(config: Config) -> Finding:
@@ -67,13 +65,13 @@ def _place(file: Path, error: ConfigError) -> tuple[str, str, str]:
     return where, FAILED, f"{error.key}: {error.problem}" if error.key else error.problem
 
 
-def _check_data(folder: Path) -> Finding:
+def _check_data(folder: Path, most_bytes: int) -> Finding:
     present = nearest(folder)
     if not present.is_dir():
         place, advice = in_the_way(present).split(": ", 1)
         return Finding("data", place, FAILED, advice)
     if present != folder:
-        return _check_makeable(folder, present)
+        return _check_makeable(folder, present, most_bytes)
     where = str(folder)
     try:
         _try_writing(folder)
@@ -83,14 +81,14 @@ def _check_data(folder: Path) -> Finding:
         return Finding("data", where, FAILED, advice)
     if held:
         return Finding("data", where, WARNING, "in use by a gateway that runs now")
-    return _check_room(where, folder, "")
+    return _check_room(where, folder, "", most_bytes)
 
 
-def _check_makeable(folder: Path, above: Path) -> Finding:
+def _check_makeable(folder: Path, above: Path, most_bytes: int) -> Finding:
     if not os.access(above, os.W_OK | os.X_OK):
         advice = f"not there, and this user may not make it in {above}; make it for this user"
         return Finding("data", str(folder), FAILED, advice)
-    return _check_room(str(folder), above, "will be made; ")
+    return _check_room(str(folder), above, "will be made; ", most_bytes)
 
 
 def _try_writing(folder: Path) -> None:
@@ -101,10 +99,15 @@ def _try_writing(folder: Path) -> None:
         part.open("r+b").close()
 
 
-def _check_room(where: str, folder: Path, first: str) -> Finding:
+def _check_room(where: str, folder: Path, first: str, most_bytes: int) -> Finding:
     free = free_bytes(folder)
     if free < _ROOM_BYTES:
         advice = f"{first}only {free >> 20} MiB free; free some space"
+        return Finding("data", where, WARNING, advice)
+    used = sum(part.stat().st_size for part in Path(where).glob("store.db*"))
+    if free + used < most_bytes:
+        problem = f"{free >> 20} MiB free, the store may take {most_bytes >> 20} MiB"
+        advice = f"{first}{problem}; free some space, or lower store.max_bytes"
         return Finding("data", where, WARNING, advice)
     return Finding("data", where, OK, f"{first}{free >> 20} MiB free")
 
@@ -141,15 +144,3 @@ def _check_adapter(name: str, scanning: Literal["active", "passive"]) -> Finding
         advice = f"no node heard in {_LISTEN_S:g} s; are there any near, and switched on?"
         return Finding("adapter", name, WARNING, advice)
     return Finding("adapter", name, OK, f"{heard} nodes heard in {_LISTEN_S:g} s")
-
-
-def _check_broker(uplink: Uplink) -> Finding:
-    where = f"{uplink.host}:{uplink.port}"
-    wait_s = min(uplink.timeout_s, _BROKER_WAIT_S)
-    try:
-        socket.create_connection((uplink.host, uplink.port), wait_s).close()
-    except (OSError, UnicodeError) as error:  # a host that cannot be a name is a UnicodeError
-        reason = getattr(error, "strerror", None) or str(error) or "no answer"
-        advice = f"cannot be reached ({reason}); check network, host and port of [uplink]"
-        return Finding("broker", where, FAILED, advice)
-    return Finding("broker", where, OK, "")
