@@ -178,12 +178,15 @@ def test_what_could_not_be_committed_is_not_held_and_may_come_again(store, tmp_p
 
 
 def test_malformed_messages_are_set_aside_without_a_receipt(store, tmp_path):
-    foreign = Arrival(f"lilong/site/gw/telemetry/{'f' * 16}", arrival().payload, 0)
-    held = store.commit(
-        [arrival(payload=b"junk"), foreign, arrival(), Arrival("lilong/x", b"", 0)]
-    )
+    held = store.commit([arrival(payload=b"junk"), arrival(), Arrival("lilong/x", b"", 0)])
     assert len(held) == 1
-    assert measure(tmp_path / "city.db").aside == 3
+    assert measure(tmp_path / "city.db").aside == 2
+
+
+def test_a_batch_on_the_topic_of_another_node_is_refused(store, tmp_path):
+    foreign = Arrival(f"lilong/site/gw/telemetry/{'f' * 16}", arrival().payload, 0)
+    assert store.commit([foreign]) == [Held("site", "gw", "0badcafe", 5, refused=True)]
+    assert measure(tmp_path / "city.db").aside == 1
 
 
 def test_the_set_aside_are_bounded_and_still_counted(store, tmp_path):
@@ -432,7 +435,8 @@ LONG = cbor2.dumps([{-2: f"urn:dev:mac:{EUI}:", 0: "level", 2: 1 << 400_000}])
     ],
 )
 def test_no_message_can_stop_the_city(store, tmp_path, payload):
-    assert len(store.commit([arrival(payload=payload), arrival()])) == 1
+    held = store.commit([arrival(payload=payload), arrival()])
+    assert [one for one in held if not one.refused] == [Held("site", "gw", "0badcafe", 5)]
     with contextlib.closing(sqlite3.connect(tmp_path / "city.db")) as database:
         ((problem,),) = database.execute("SELECT problem FROM aside").fetchall()
     assert len(problem) < 200

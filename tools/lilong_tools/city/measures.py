@@ -1,12 +1,12 @@
 """What the city can say of its own store: how much, how complete, how late."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lilong_tools.city.pack import split_batch
+from lilong_tools.city.extents import read_extents
 
 LIVE_MS = 3_600_000
 
@@ -16,7 +16,8 @@ class Measures:
     """Totals of one store.
 
     gaps: sequence numbers not held between the first and the last one held of each
-    (node, epoch, stream); complete: share held. Latency is from a batch's newest reading to its
+    (node, epoch, stream), without those that gateways say they thinned out; complete: share held
+    of what was not thinned. Latency is from a batch's newest reading to its
     arrival, over those that arrived within an hour of it (the rest are recordings or backlog).
     """
 
@@ -28,6 +29,7 @@ class Measures:
     aside: int
     streams: int
     gaps: int
+    thinned: int
     complete: float
     latency_ms_p50: int | None
     latency_ms_p99: int | None
@@ -48,7 +50,9 @@ def _measure(database: sqlite3.Connection) -> Measures:
         "SELECT count(DISTINCT site || '/' || gateway), count(DISTINCT eui), count(*),"
         " coalesce(sum(readings), 0), coalesce(sum(repeats), 0) FROM batch"
     ).fetchone()
-    streams, gaps = _gaps(database.execute("SELECT eui, batch FROM batch"))
+    streams = read_extents(database)
+    thinned = sum(extent.thinned for extent in streams)
+    gaps = sum(extent.missing for extent in streams) - thinned
     latencies = [
         row[0]
         for row in database.execute(
@@ -63,21 +67,13 @@ def _measure(database: sqlite3.Connection) -> Measures:
         readings,
         repeats,
         database.execute("SELECT coalesce(max(id), 0) FROM aside").fetchone()[0],
-        streams,
+        len(streams),
         gaps,
+        thinned,
         batches / (batches + gaps) if batches else 1.0,
         percentile(latencies, 50),
         percentile(latencies, 99),
     )
-
-
-def _gaps(rows: Iterable[tuple[str, str]]) -> tuple[int, int]:
-    held: dict[tuple[str, int, int], list[int]] = {}
-    for eui, batch in rows:
-        epoch, stream, seq = split_batch(batch)
-        extent = held.setdefault((eui, epoch, stream), [seq, seq, 0])
-        extent[0], extent[1], extent[2] = min(extent[0], seq), max(extent[1], seq), extent[2] + 1
-    return len(held), sum(last - first + 1 - count for first, last, count in held.values())
 
 
 def percentile(ordered: Sequence[int], percent: int) -> int | None:
@@ -92,9 +88,11 @@ def sentences(measures: Measures) -> list[str]:
     late = "no live batches"
     if measures.latency_ms_p50 is not None:
         late = f"latency p50 {measures.latency_ms_p50} ms, p99 {measures.latency_ms_p99} ms"
+    gaps = f"{measures.gaps} gaps"
+    thinned = f", {measures.thinned} thinned out by gateways" if measures.thinned else ""
     amount = f"{measures.readings} readings in {measures.batches} batches"
     return [
         f"{amount} from {measures.nodes} nodes through {measures.gateways} gateways",
         f"{measures.repeats} repeats dropped, {measures.aside} messages set aside, {late}",
-        f"{measures.complete:.2%} complete: {measures.gaps} gaps in {measures.streams} streams",
+        f"{measures.complete:.2%} complete: {gaps} in {measures.streams} streams{thinned}",
     ]

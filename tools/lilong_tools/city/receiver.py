@@ -20,6 +20,8 @@ from lilong_tools.city.receipts import Held, receipts_of
 from lilong_tools.city.store import Arrival, CityStore, StoreError
 
 _GROUP = 512
+_GROUP_BYTES = 1 << 20
+"""Of one commit: some hundred batches, so that receipts follow soon."""
 _QUEUE = 20_000
 _IN_FLIGHT = 1024
 """Messages that a broker of MQTT 5 may send before we have committed the first of them."""
@@ -142,8 +144,10 @@ class Receiver:
         await client.subscribe(f"{self._prefix}/{self._site}/+/telemetry/+", qos=1)
         while True:
             group = [await arrivals.get()]
-            while len(group) < _GROUP and not arrivals.empty():
+            size = len(group[0][1].payload)
+            while len(group) < _GROUP and size < _GROUP_BYTES and not arrivals.empty():
                 group.append(arrivals.get_nowait())
+                size += len(group[-1][1].payload)
             held = await self._commit([arrival for _, arrival in group])
             for message, _ in group:
                 client.acknowledge(message)

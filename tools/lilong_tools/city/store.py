@@ -5,11 +5,12 @@ import secrets
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
-from lilong_tools.city.pack import Pack, PackError, read_pack
+from lilong_tools.city.outline import Outline
+from lilong_tools.city.pack import PackError
+from lilong_tools.city.parts import Cutter, Part
 from lilong_tools.city.receipts import Held
 from lilong_tools.errors import ToolError
 
@@ -20,7 +21,7 @@ CREATE TABLE IF NOT EXISTS batch (
     site TEXT NOT NULL, gateway TEXT NOT NULL, eui TEXT NOT NULL, batch TEXT NOT NULL,
     store TEXT NOT NULL, pos INTEGER NOT NULL, received_ms INTEGER NOT NULL,
     newest_ms INTEGER, readings INTEGER NOT NULL, repeats INTEGER NOT NULL DEFAULT 0,
-    payload BLOB NOT NULL,
+    payload BLOB NOT NULL, one_in INTEGER NOT NULL DEFAULT 1, late INTEGER NOT NULL DEFAULT 0,
     UNIQUE (eui, batch)
 );
 CREATE TABLE IF NOT EXISTS aside (
@@ -31,10 +32,13 @@ CREATE TABLE IF NOT EXISTS aside (
 """
 _INSERT = """
 INSERT INTO batch
-(site, gateway, eui, batch, store, pos, received_ms, newest_ms, readings, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+(site, gateway, eui, batch, store, pos, received_ms, newest_ms, readings, payload, one_in, late)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (eui, batch) DO UPDATE SET repeats = repeats + 1
 """
+_ADDED = ("one_in INTEGER NOT NULL DEFAULT 1", "late INTEGER NOT NULL DEFAULT 0")
+"""Columns that the first stores had not."""
+_MANY = "many"
 _ASIDE_ROWS = 1000
 _ASIDE_BYTES = 4096
 
@@ -64,19 +68,18 @@ class CityStore:
             self._lock.close()
             raise
         self.identity = self._identity()
+        self._cutter = Cutter()
 
     def commit(self, arrivals: Iterable[Arrival]) -> list[Held]:
-        """Make the arrivals durable in one transaction, then name what is held; raise StoreError.
+        """Make the arrivals durable in one transaction, then name their batches; raise StoreError.
 
-        A batch that came before is held too: its gateway has not yet heard so.
+        A batch that came before is named too: its gateway has not yet heard so.
         """
-        held = []
+        held: list[Held] = []
         try:
             with self._database:
                 for arrival in arrivals:
-                    one = self._take(arrival)
-                    if one is not None:
-                        held.append(one)
+                    held += self._take(arrival)
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
         return held
@@ -90,33 +93,46 @@ class CityStore:
         self._database.close()
         self._lock.close()
 
-    def _take(self, arrival: Arrival) -> Held | None:
+    def _take(self, arrival: Arrival) -> list[Held]:
         try:
-            site, gateway, eui = _address(arrival.topic)
-            pack = read_pack(arrival.payload)
+            site, gateway, about = _address(arrival.topic)
+            parts = self._cutter.parts(arrival.payload)
         except PackError as error:
-            self._set_aside(arrival, str(error))
-            return None
-        if pack.eui != eui:
-            self._set_aside(arrival, f"the topic names {eui}, the pack {pack.eui}")
-            return None
+            self._set_aside(arrival, str(error), arrival.payload)
+            return []
+        found = (self._keep(arrival, site, gateway, about, part) for part in parts)
+        return [one for one in found if one is not None]
+
+    def _keep(
+        self, arrival: Arrival, site: str, gateway: str, about: str, part: Part
+    ) -> Held | None:
+        outline = part.outline
+        problem = part.problem
+        place = part.place
+        if outline is not None:
+            which = outline.identity
+            place = which.store, which.position
+            if about not in {_MANY, which.eui}:
+                problem = f"the topic names {about}, the pack {which.eui}"
+            else:
+                self._insert(arrival, site, gateway, outline, part.payload)
+        if problem:
+            self._set_aside(arrival, problem, part.payload)
+        return Held(site, gateway, *place, refused=bool(problem)) if place else None
+
+    def _insert(
+        self, arrival: Arrival, site: str, gateway: str, outline: Outline, payload: bytes
+    ) -> None:
+        which = outline.identity
         row = (
-            site,
-            gateway,
-            eui,
-            pack.batch,
-            pack.store,
-            pack.position,
-            arrival.received_ms,
-            newest_ms(pack),
-            len(pack.records),
-            arrival.payload,
+            *(site, gateway, which.eui, which.batch, which.store, which.position),
+            *(arrival.received_ms, outline.newest_ms, outline.readings, payload),
+            *(which.one_in, which.late),
         )
         self._database.execute(_INSERT, row)
-        return Held(site, gateway, pack.store, pack.position)
 
-    def _set_aside(self, arrival: Arrival, problem: str) -> None:
-        row = (arrival.received_ms, arrival.topic, problem, arrival.payload[:_ASIDE_BYTES])
+    def _set_aside(self, arrival: Arrival, problem: str, payload: bytes) -> None:
+        row = (arrival.received_ms, arrival.topic, problem, payload[:_ASIDE_BYTES])
         self._database.execute(
             "INSERT INTO aside (received_ms, topic, problem, payload) VALUES (?, ?, ?, ?)", row
         )
@@ -133,14 +149,8 @@ class CityStore:
         return str(row[0])
 
 
-def newest_ms(pack: Pack) -> int | None:
-    """Give the UNIX ms of the newest reading of a pack, None when it holds no number."""
-    times = [record.time for record in pack.records]
-    return int(max(times) * Decimal(1000)) if times else None
-
-
 def _address(topic: str) -> tuple[str, str, str]:
-    """Split <prefix>/<site>/<gateway>/telemetry/<eui>; the prefix may hold slashes."""
+    """Split <prefix>/<site>/<gateway>/telemetry/<eui or "many">; the prefix may hold slashes."""
     levels = topic.split("/")
     if len(levels) < 5 or levels[-2] != "telemetry":  # noqa: PLR2004 - levels of the topic
         raise PackError(f"topic {topic!r} is not one of telemetry")
@@ -172,6 +182,7 @@ def _open(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
+        _migrate(database)
     except sqlite3.Error as error:
         database.close()
         raise ToolError(
@@ -179,3 +190,12 @@ def _open(path: Path) -> sqlite3.Connection:
             "name another file with --db, or move this one away",
         ) from error
     return database
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Give a store of an earlier version the columns that it has not; raise sqlite3.Error."""
+    columns = {row[1] for row in database.execute("PRAGMA table_info(batch)")}
+    with database:
+        for column in _ADDED:
+            if column.split()[0] not in columns:
+                database.execute(f"ALTER TABLE batch ADD COLUMN {column}")
