@@ -1,8 +1,9 @@
-"""`lilong-gateway run|check|keys|nodes --config FILE`. Exit status: 0 done, 2 input, 1 other."""
+"""`lilong-gateway run|check|keys|nodes|store --config FILE`: 0 done, 2 input, 1 any other end."""
 
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,14 +16,19 @@ from lilong_gateway.clock import Clock
 from lilong_gateway.config import Config, load_config
 from lilong_gateway.errors import ConfigError, GatewayError
 from lilong_gateway.finding import FAILED, Finding
+from lilong_gateway.health.notify import Notifier
 from lilong_gateway.key_commands import add_key_commands
 from lilong_gateway.key_file import load_keys
 from lilong_gateway.keys import KeyRing
 from lilong_gateway.logs import start_logging
 from lilong_gateway.node_commands import add_node_arguments
+from lilong_gateway.store_commands import add_store_commands
 
 if TYPE_CHECKING:
     from lilong_gateway.radio.ear import Recover
+
+_SWITCH_S = 0.0005
+"""How long the store's thread waits for the interpreter while a backlog is being encoded."""
 
 EXIT_OK = 0
 EXIT_OTHER = 1
@@ -34,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, recover: "Recover | None" = Non
     given = _parser().parse_args(arguments)
     if given.command == "check":
         return _check(given.config, as_json=given.json)
-    if given.command in {"keys", "nodes"}:
+    if given.command in {"keys", "nodes", "store"}:
         return _reported(lambda: int(given.act(given)))
     return _reported(lambda: _run(given.config, recover))
 
@@ -50,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     keys = commands.add_parser("keys", help="see, rotate and revoke the keys of nodes")
     nodes = commands.add_parser("nodes", help="see what nodes run, and try again what failed")
     add_node_arguments(nodes)
-    for command in (run, look, nodes, *add_key_commands(keys)):
+    store = commands.add_parser("store", help="look at, export, compact or wipe what is stored")
+    for command in (run, look, nodes, *add_key_commands(keys), *add_store_commands(store)):
         command.add_argument(
             "--config", type=Path, required=True, metavar="FILE", help="the TOML settings"
         )
@@ -60,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(file: Path, recover: "Recover | None") -> int:
     config = load_config(file)
     keys = load_keys(config.keys)
-    start_logging(config.log_level)
+    start_logging(config.log_level, config.log_format)
+    sys.setswitchinterval(_SWITCH_S)
     asyncio.run(_serve(config, keys, recover))
     return EXIT_OK
 
@@ -78,7 +86,8 @@ def _reported(command: Callable[[], int]) -> int:
 
 
 async def _serve(config: Config, keys: KeyRing, recover: "Recover | None") -> None:
-    await Gateway(config, keys, Clock(), recover).run()
+    notifier = Notifier.from_environment(os.environ)
+    await Gateway(config, keys, Clock(), recover, notifier=notifier).run()
 
 
 def _check(file: Path, *, as_json: bool) -> int:

@@ -72,21 +72,6 @@ class Config:
         """Return the beginning of all of this gateway's topics at one sink."""
         return f"{sink.prefix}/{self.site}/{self.id}"
 
-    @property
-    def uplink(self) -> Uplink:
-        """The first sink."""
-        return self.uplinks[0]
-
-    @property
-    def topic(self) -> str:
-        """The beginning of the first sink's topics."""
-        return self.topic_of(self.uplink)
-
-    @property
-    def keep_confirmed_s(self) -> int:
-        """As of the storage."""
-        return self.storage.keep_confirmed_s
-
 
 def load_config(file: Path) -> Config:
     """Read and check one file; ConfigError for the first thing wrong with it."""

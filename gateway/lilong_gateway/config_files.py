@@ -16,12 +16,12 @@ def read_file(table: Table, key: str, file: Path) -> bytes:
         raise table.error(key, f"{file}: {error.strerror}; check path and owner") from None
 
 
-def read_password(table: Table, folder: Path) -> str | None:
-    """Return the text of password_file, None without one."""
+def read_password(table: Table, folder: Path, *, alone: bool) -> str | None:
+    """Return the text of password_file, None without one; alone: it needs no username."""
     name = table.optional_text("password_file")
     if name is None:
         return None
-    if "username" not in table.keys:
+    if not alone and "username" not in table.keys:
         raise table.error("password_file", "needs a username beside it")
     data = _secret(table, "password_file", folder / name)
     try:

@@ -97,7 +97,7 @@ def _read(table: Table, folder: Path, name: str | None) -> Uplink:
         confirm=_confirm(table, form),
         window=table.whole("window", 64, 1, 1000),
         username=table.optional_text("username"),
-        password=read_password(table, folder),
+        password=read_password(table, folder, alone=form == "iotda"),
         tls=tls,
         ca_file=read_authorities(table, folder),
         cert_file=certificate,

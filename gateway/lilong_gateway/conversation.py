@@ -181,13 +181,9 @@ class Conversation:
 
     def _stored(self, session: GatewaySession, entry: Arrival | Unreadable | Missing) -> None:
         slot = entry.slot
-        node = self._around.roster.node(slot.eui)
-        if isinstance(entry, Missing):
-            node.missing += 1
-        else:
-            node.batches += 1
-            node.readings += entry.readings if isinstance(entry, Arrival) else 0
-        node.heard_ms = self._now_ms()
+        readings = entry.readings if isinstance(entry, Arrival) else 0
+        counted = None if isinstance(entry, Missing) else readings
+        self._around.roster.stored(slot.eui, self._place, counted, self._now_ms())
         if session.eui == slot.eui:
             session.stored(slot.epoch, slot.stream, slot.seq)
             self._wake()

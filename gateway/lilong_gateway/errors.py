@@ -83,7 +83,11 @@ class StoreError(GatewayError):
 
 
 class StoreFullError(StoreError):
-    """No room on the disk."""
+    """No room on the disk, or under the cap; alarms_only: there still is some for alarms."""
+
+    def __init__(self, problem: str = "", *, alarms_only: bool = False) -> None:
+        super().__init__(problem)
+        self.alarms_only = alarms_only
 
 
 class StoreDamagedError(StoreError):

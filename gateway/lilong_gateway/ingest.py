@@ -3,17 +3,27 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from lilong_gateway.backoff import Backoff
-from lilong_gateway.errors import StoreError
+from lilong_gateway.errors import StoreError, StoreFullError
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.logs import pairs
-from lilong_gateway.store.records import Committed, Entry, Noticed
+from lilong_gateway.store.records import Committed, Entry, Noticed, is_urgent
 from lilong_gateway.store.store import Store
 
 _GROUP = 1000
 """Entries of one transaction, so that no node waits long for its acknowledgement."""
+
+_LINGER_S = 0.005
+"""How long a commit waits for company when the one before it had some: each costs the same, and
+wears the disk the same, for one batch as for ten."""
+
+_Waiting = tuple[Entry, Callable[[], None]]
+"""An entry, and what is called once it is on disk."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +56,12 @@ class Ingest:
     """
 
     def __init__(
-        self, store: Store, committed: asyncio.Event, backoff: Backoff, limit: int = 4096
+        self,
+        store: Store,
+        committed: asyncio.Event,
+        backoff: Backoff,
+        limit: int = 4096,
+        pulse: Pulse | None = None,
     ) -> None:
         self.counters = Counters()
         self.trouble: StoreError | None = None
@@ -55,9 +70,14 @@ class Ingest:
         self._committed = committed
         self._backoff = backoff
         self._limit = limit
+        self._pulse = pulse or Pulse()
         self._followers: list[Callable[[Noticed], None]] = []
-        self._waiting: deque[tuple[Entry, Callable[[], None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._told: StoreError | None = None
+        self._busy = False
+        self._urgent = asyncio.Event()
         self._arrived = asyncio.Event()
+        self._settled = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -65,12 +85,20 @@ class Ingest:
         return len(self._waiting)
 
     def offer(self, entry: Entry, stored: Callable[[], None]) -> bool:
-        """Queue an entry; stored is called once it is on disk. False: no place, not taken."""
-        if len(self._waiting) >= self._limit:
+        """Queue an entry; stored is called once it is on disk. False: no place, not taken.
+
+        While the store is full only what is urgent has a place.
+        """
+        urgent = is_urgent(entry)
+        kept_free = isinstance(self.trouble, StoreFullError) and not urgent
+        if kept_free or len(self._waiting) >= self._limit:
             self.counters.turned_away += 1
             return False
         self._waiting.append((entry, stored))
+        self._settled.clear()
         self._arrived.set()
+        if urgent:
+            self._urgent.set()
         return True
 
     def follow(self, changed: Callable[[Noticed], None]) -> None:
@@ -80,22 +108,42 @@ class Ingest:
     async def run(self) -> None:
         """Commit for ever."""
         while True:
+            self._pulse.rest()
             await self._arrived.wait()
-            await self._commit_waiting()
+            await self._linger()
+            self._pulse.work()
+            self._settled.clear()
+            self._urgent.clear()
+            try:
+                await self._commit(list(islice(self._waiting, _GROUP)))
+            except StoreError as error:
+                self._note_trouble(error)
+                await self._pause(self._backoff.next_s())
+            else:
+                self._note_success()
             if not self._waiting:
                 self._arrived.clear()
+                self._settled.set()
+                # Nothing is left to try it with: the next entry shows whether there is room.
+                self.trouble = None
 
-    async def _commit_waiting(self) -> None:
-        group = [self._waiting[index] for index in range(min(_GROUP, len(self._waiting)))]
-        try:
-            committed = await self._store.commit([entry for entry, _ in group])
-        except StoreError as error:
-            self._note_trouble(error)
-            await asyncio.sleep(self._backoff.next_s())
-            return
-        self._note_success(committed)
-        for _ in group:
-            self._waiting.popleft()
+    async def drain(self) -> None:
+        """Wait until all that was taken is on disk, or nothing can be stored at present."""
+        while self._waiting and self.trouble is None:
+            await self._settled.wait()
+
+    async def _linger(self) -> None:
+        """Wait for more to commit, unless entries are rare or one is urgent."""
+        if self._busy and len(self._waiting) < _GROUP:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_S):
+                    await self._urgent.wait()
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        committed = await self._store.commit([entry for entry, _ in group])
+        self.counters.add(committed)
+        self._busy = len(group) > 1
+        self._forget(group)
         for _, stored in group:
             stored()
         for changed in self._followers:
@@ -103,15 +151,45 @@ class Ingest:
                 changed(notice)
         self._committed.set()
 
+    def _forget(self, group: Sequence[_Waiting]) -> None:
+        done = {id(item) for item in group}
+        while self._waiting and id(self._waiting[0]) in done:
+            done.remove(id(self._waiting.popleft()))
+        if done:  # only urgent ones, from amid the others
+            self._waiting = deque(item for item in self._waiting if id(item) not in done)
+
+    async def _pause(self, pause_s: float) -> None:
+        """Let the store be; meanwhile what is urgent is tried whenever some comes."""
+        until_s = asyncio.get_running_loop().time() + pause_s
+        with suppress(TimeoutError):
+            while True:
+                await self._commit_urgent()
+                self._pulse.rest()
+                async with asyncio.timeout_at(until_s):
+                    await self._urgent.wait()
+
+    async def _commit_urgent(self) -> None:
+        self._urgent.clear()
+        if not isinstance(self.trouble, StoreFullError) or not self.trouble.alarms_only:
+            return
+        urgent = [item for item in self._waiting if is_urgent(item[0])]
+        for first in range(0, len(urgent), _GROUP):
+            self._pulse.work()
+            try:
+                await self._commit(urgent[first : first + _GROUP])
+            except StoreError as error:
+                self._note_trouble(error)
+                return
+
     def _note_trouble(self, error: StoreError) -> None:
         self.counters.failures += 1
-        if type(error) is not type(self.trouble):
+        if type(error) is not type(self._told):
             _LOG.error("store takes nothing %s", pairs(error=error))
-        self.trouble = error
+        self.trouble = self._told = error
+        self._settled.set()
 
-    def _note_success(self, committed: Committed) -> None:
-        self.counters.add(committed)
-        if self.trouble is not None:
-            _LOG.warning("store takes batches again %s", pairs(after=self.trouble))
-            self.trouble = None
+    def _note_success(self) -> None:
+        if self._told is not None:
+            _LOG.warning("store takes batches again %s", pairs(after=self._told))
+        self.trouble = self._told = None
         self._backoff.reset()

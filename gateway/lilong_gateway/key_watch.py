@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lilong_gateway.blocking import in_thread
 from lilong_gateway.errors import ConfigError
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.key_file import load_keys
 from lilong_gateway.keys import KeyRing
 from lilong_gateway.logs import pairs
@@ -42,8 +43,9 @@ class KeyWatch:
     may still be writing. One that cannot be used changes nothing.
     """
 
-    def __init__(self, file: Path, keys: KeyRing) -> None:
+    def __init__(self, file: Path, keys: KeyRing, pulse: Pulse | None = None) -> None:
         self.counters = Counters()
+        self._pulse = pulse or Pulse()
         self._file = file
         self._keys = keys
         self._hasty = asyncio.Event()
@@ -58,6 +60,7 @@ class KeyWatch:
         """Follow the file for ever."""
         while True:
             await self.look()
+            self._pulse.rest()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await self._hasty.wait()
@@ -66,6 +69,7 @@ class KeyWatch:
         """Take over the file if it has changed and rested, or if that was asked for."""
         hasty = self._hasty.is_set()
         self._hasty.clear()
+        self._pulse.work()
         try:
             mark = await in_thread(self._mark, _READ_S)
             rested, self._seen = mark == self._seen, mark
@@ -77,12 +81,14 @@ class KeyWatch:
             self._fail(trouble, again=trouble == self.counters.trouble)
 
     async def _judge(self, mark: _Mark | None, *, hasty: bool) -> None:
+        self._pulse.work()
         try:
             fresh = await in_thread(self._read, _READ_S)
         except ConfigError as error:
             self._judged = mark
             self._fail(str(error))
             return
+        self._pulse.work()
         if await in_thread(self._mark, _READ_S) == mark:
             self._judged = mark
             self._take(fresh, hasty=hasty)

@@ -32,6 +32,8 @@ class KeyRing:
     ) -> None:
         self._keys = {eui: tuple(of_node) for eui, of_node in keys.items()}
         self._revoked = dict(revoked or {})
+        self.rotating = self._count_rotating()
+        """How many nodes that are served have two keys."""
 
     def __call__(self, eui: bytes) -> tuple[bytes, ...]:
         """Return the keys of a node, () for a stranger or a revoked one."""
@@ -57,11 +59,6 @@ class KeyRing:
         """Return the keys that stand for a node, even if it is revoked."""
         return self._keys.get(eui, ())
 
-    @property
-    def rotating(self) -> int:
-        """How many nodes that are served have two keys."""
-        return sum(len(self(eui)) > 1 for eui in self._keys)
-
     def is_older(self, eui: bytes, key: bytes, proven: bytes | None) -> bool:
         """Whether a key stands before the one of this id; never if that one is gone."""
         keys = self(eui)
@@ -74,6 +71,7 @@ class KeyRing:
         before = {eui: self(eui) for eui in self._keys}
         self._keys = {eui: other.held(eui) for eui in other.euis}
         self._revoked = dict(other.revoked)
+        self.rotating = other.rotating
         known = before.keys() | self._keys.keys()
         moves = [(before.get(eui, ()), self(eui)) for eui in known]
         return Change(
@@ -81,3 +79,6 @@ class KeyRing:
             sum(bool(old) and not new for old, new in moves),
             sum(bool(old) and bool(new) and old != new for old, new in moves),
         )
+
+    def _count_rotating(self) -> int:
+        return sum(len(self(eui)) > 1 for eui in self._keys)

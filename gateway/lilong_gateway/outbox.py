@@ -1,148 +1,244 @@
-"""What to publish now, what is on the way, what is confirmed. No clock, no network.
+"""What to read and give out next, what is on the way, what is confirmed. No clock, no network.
 
-state     leaves it on                                       next state
-READY     due()                                              FLYING
-FLYING    the broker's acknowledgement, confirm = broker     DONE
-FLYING    the broker's acknowledgement, confirm = city       SENT
-FLYING    the connection is lost                             READY
-SENT      no receipt for again_ms                            READY
-any       the city's receipt, once it was due()              DONE
+A group is some batches that go together.
+
+state     leaves it on                                                 next state
+FLYING    all its acknowledgements, confirm = broker                   confirmed
+FLYING    all its acknowledgements, confirm = city                     SENT
+FLYING    the broker will not take it now                              HELD
+SENT      no receipt for again_ms                                      FLYING
+HELD      held_ms                                                      FLYING
+any       the city's receipt for each of its batches                   confirmed
+any       the connection is lost                                       read and given out again
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable
-from enum import Enum
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
+
+from lilong_gateway.outbox_parts import Ask, Group, Limits, Line, Parcel, Part, State
+from lilong_gateway.store.records import Lane, SinkCursors, SinkState
 
 P = TypeVar("P")
 
-
-class _State(Enum):
-    READY = 1
-    FLYING = 2
-    SENT = 3
-    DONE = 4
-
-
-class _Parcel(Generic[P]):
-    def __init__(self, payload: P | None) -> None:
-        self.payload = payload
-        self.state = _State.READY
-        self.sent_ms = 0
-        self.tried = False
-
-
-_SPAN = 8
-"""Times window: how far confirmed positions may run ahead of one that is not."""
+_SPLITS = 32
+"""Confirmed ranges beyond gaps from which on the live part is not moved on any more."""
+_GROUPS = 256
+"""Groups of a backlog that are unconfirmed at one time."""
 
 
 class Outbox(Generic[P]):
-    """Positions above the cursor, each with what to publish; at most window are unconfirmed.
+    """Bounded in batches and bytes, whatever waits in the store.
 
-    Everything at or below cursor is confirmed. head is the position to read on from.
+    Each part is read with ask(). Of what was read the batches are given out in order, but for
+    those of which nothing is sent, and those that needs() excludes; through() ends it.
     """
 
-    def __init__(self, cursor: int, window: int, *, city: bool, again_ms: int = 10_000) -> None:
-        self.cursor = cursor
-        self.head = cursor
+    def __init__(self, state: SinkState, limits: Limits, *, city: bool) -> None:
         self.confirmed = 0
-        self._window = window
+        """Batches confirmed since it was made; what was dropped does not count."""
+        self._limits = limits
         self._city = city
-        self._again_ms = again_ms
-        self._parcels: dict[int, _Parcel[P]] = {}
-        self._open = 0
+        alarm, rest = state.cursors
+        self._lines: tuple[Line[P], Line[P]] = (Line(alarm), Line(rest))
+        self._live_from = max(rest.done, rest.ahead_from)
+        self._heads = dict.fromkeys(Part, 0)
+        self._groups: dict[Part, dict[Group[P], None]] = {part: {} for part in Part}
+        self._open = dict.fromkeys(Part, 0)
+        self._bytes = 0
+        self.lost()
+        self.fall_behind(state.last)
 
     @property
-    def room(self) -> int:
-        """How many positions may be added now."""
-        return max(0, min(self._window - self._open, _SPAN * self._window - len(self._parcels)))
+    def cursors(self) -> SinkCursors:
+        """What to remember over a restart."""
+        return self._lines[0].cursor(), self._lines[1].cursor()
 
-    def add(self, pos: int, payload: P) -> None:
-        """Add what to publish of the next position; positions rise."""
-        self._put(pos, payload)
+    @property
+    def replaying(self) -> bool:
+        """Whether a backlog is sent beside what is new."""
+        return self._lines[Lane.REST].done < self._live_from
 
-    def skip(self, pos: int) -> None:
-        """Pass a position of which nothing is published."""
-        self._finish(self._put(pos, None))
-        self._move()
+    @property
+    def replay_waiting(self) -> int:
+        """Positions of the backlog that are not confirmed."""
+        return self._live_from - self._lines[Lane.REST].spans.held(0, self._live_from)
 
-    def due(self, now_ms: int, limit: int) -> list[tuple[int, P]]:
-        """Return up to limit positions to publish now; they count as on the way."""
-        found: list[tuple[int, P]] = []
-        for pos, parcel in self._parcels.items():
-            if len(found) >= limit:
-                break
-            overdue = parcel.state is _State.SENT and now_ms - parcel.sent_ms >= self._again_ms
-            if parcel.payload is not None and (parcel.state is _State.READY or overdue):
-                parcel.state = _State.FLYING
-                parcel.tried = True
-                found.append((pos, parcel.payload))
-        return found
+    def waiting(self, last: int) -> int:
+        """Return how many batches up to last are not confirmed, at most."""
+        rest = self._lines[Lane.REST].spans
+        return max(0, last - rest.held(0, last)) + self._open[Part.ALARM]
 
-    def sent(self, pos: int, now_ms: int) -> None:
-        """The broker has it."""
-        parcel = self._parcels.get(pos)
-        if parcel is None or parcel.state is not _State.FLYING:
+    def fall_behind(self, last: int) -> bool:
+        """Begin LIVE anew at last if more than is good waits for it; whether that was done.
+
+        To be called between two reads of LIVE.
+        """
+        rest = self._lines[Lane.REST]
+        if last - self._heads[Part.LIVE] <= self._limits.split or len(rest.spans) > _SPLITS:
+            return False
+        self._live_from = self._heads[Part.LIVE] = last
+        return True
+
+    def ask(self, part: Part) -> Ask | None:
+        """Return what to read of a part now; None: nothing, or there is no room."""
+        room = self._room(part)
+        if room <= 0:
+            return None
+        if part is not Part.BACKLOG:
+            return Ask(part, self._heads[part], room, None)
+        spans = self._lines[Lane.REST].spans
+        head = self._heads[part] = spans.end(self._heads[part])
+        if head >= self._live_from:
+            return None
+        gap_end = spans.next(head)
+        upto = self._live_from if gap_end is None else min(self._live_from, gap_end)
+        return Ask(part, head, room, upto)
+
+    def needs(self, part: Part, pos: int) -> bool:
+        """Whether a batch that was read must be given out; if not, pass_by() it."""
+        line = self._line(part)
+        return pos not in line.spans and not line.under_way(pos)
+
+    def pass_by(self, part: Part, pos: int) -> None:
+        """Go beyond a batch that need not be given out; whether it is done will show."""
+        self.through(part, pos - 1)
+        self._heads[part] = max(self._heads[part], pos)
+
+    def through(self, part: Part, pos: int) -> None:
+        """There is nothing (more) to give of this part up to pos."""
+        self._line(part).spans.add(self._heads[part], pos)
+        self._heads[part] = max(self._heads[part], pos)
+
+    def give(self, part: Part, positions: Sequence[int], payload: P) -> Group[P]:
+        """Return a new group on its way, of positions that rise; there is nothing between them."""
+        group = Group(part, positions, payload)
+        parcels = self._line(part).parcels
+        for pos in positions:
+            parcels[pos] = Parcel(self._heads[part], group)
+            self._heads[part] = pos
+        self._groups[part][group] = None
+        self._open[part] += len(positions)
+        return group
+
+    def weigh(self, group: Group[P], size_bytes: int) -> None:
+        """Note what is kept of a group."""
+        if group.part is Part.BACKLOG:
+            self._bytes += size_bytes - group.size_bytes
+        group.size_bytes = size_bytes
+
+    def divide(self, group: Group[P], halves: tuple[P, P]) -> list[Group[P]]:
+        """Put two groups in the place of one; what is confirmed of it already may leave none."""
+        if group not in self._groups[group.part]:
+            return []
+        self.weigh(group, 0)
+        del self._groups[group.part][group]
+        middle = len(group.positions) // 2
+        ends = group.positions[:middle], group.positions[middle:]
+        found = [
+            self._replace(Group(group.part, positions, payload))
+            for positions, payload in zip(ends, halves, strict=True)
+        ]
+        return [smaller for smaller in found if smaller.waiting]
+
+    def acknowledged(self, group: Group[P], now_ms: int) -> None:
+        """The broker has all of a group."""
+        if group not in self._groups[group.part]:
             return
         if self._city:
-            parcel.state = _State.SENT
-            parcel.sent_ms = now_ms
+            group.state, group.again_ms = State.SENT, now_ms + self._limits.again_ms
         else:
-            self._confirm(parcel)
-            self._move()
+            self.confirmed += self._close(self._line(group.part), group.positions)
 
-    def receipt(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """The city holds these closed ranges of positions durably.
+    def hold(self, group: Group[P], now_ms: int) -> None:
+        """The broker will not take it now."""
+        group.state, group.again_ms = State.HELD, now_ms + self._limits.held_ms
 
-        Believed only of what was given out by due(): a receipt for more is a mistake.
+    def drop(self, group: Group[P]) -> None:
+        """It cannot be taken, or nothing of it is to be sent: done, and not counted."""
+        self._close(self._line(group.part), group.positions)
+
+    def overdue(self, part: Part, now_ms: int) -> list[Group[P]]:
+        """Return the groups to give out again now; they count as on the way."""
+        found = [
+            group
+            for group in self._groups[part]
+            if group.state is not State.FLYING and group.again_ms <= now_ms
+        ]
+        for group in found:
+            group.state = State.FLYING
+        return found
+
+    def wait_ms(self, part: Part, now_ms: int) -> int | None:
+        """Return when overdue() gives something; None: never."""
+        groups = self._groups[part]
+        times = [group.again_ms for group in groups if group.state is not State.FLYING]
+        return max(0, min(times) - now_ms) if times else None
+
+    def receipt(
+        self, held: Iterable[tuple[int, int]], refused: Iterable[tuple[int, int]] = ()
+    ) -> list[int]:
+        """The city holds some closed ranges of positions durably, and cannot read others.
+
+        Believed only of what was given out: a receipt for more is a mistake. Returns those that
+        the city refuses.
         """
-        ordered = sorted(ranges)
-        firsts = [first for first, _ in ordered]
-        reach = list(accumulate((last for _, last in ordered), max))
-        for pos, parcel in self._parcels.items():
-            index = bisect_right(firsts, pos)
-            held = index > 0 and reach[index - 1] >= pos
-            if held and parcel.tried and parcel.state is not _State.DONE:
-                self._confirm(parcel)
-        self._move()
+        for line in self._lines:
+            self.confirmed += self._close(line, line.given(held))
+        unreadable = []
+        for line in self._lines:
+            found = line.given(refused)
+            self._close(line, found)
+            unreadable += found
+        return unreadable
 
     def lost(self) -> None:
-        """The connection is gone: what was on the way is published again."""
-        for parcel in self._parcels.values():
-            if parcel.state is _State.FLYING:
-                parcel.state = _State.READY
+        """The connection is gone: what is not confirmed is read again."""
+        for part in Part:
+            line = self._line(part)
+            line.forget()
+            begin = self._live_from if part is Part.LIVE else 0
+            self._heads[part] = line.spans.end(begin)
+            self._groups[part].clear()
+            self._open[part] = 0
+        self._bytes = 0
 
-    def wait_ms(self, now_ms: int) -> int | None:
-        """Return when due() gives something although nothing happens; None: never."""
-        times = [
-            max(0, parcel.sent_ms + self._again_ms - now_ms)
-            for parcel in self._parcels.values()
-            if parcel.state is _State.SENT
-        ]
-        return min(times, default=None)
+    def _replace(self, group: Group[P]) -> Group[P]:
+        parcels = self._line(group.part).parcels
+        for pos in group.positions:
+            if pos in parcels:
+                parcels[pos].group = group
+            else:
+                group.waiting -= 1
+        if group.waiting:
+            self._groups[group.part][group] = None
+        return group
 
-    def _put(self, pos: int, payload: P | None) -> _Parcel[P]:
-        parcel = self._parcels[pos] = _Parcel(payload)
-        self._open += 1
-        self.head = pos
-        return parcel
+    def _line(self, part: Part) -> Line[P]:
+        return self._lines[part.lane]
 
-    def _confirm(self, parcel: _Parcel[P]) -> None:
-        self.confirmed += 1
-        self._finish(parcel)
+    def _room(self, part: Part) -> int:
+        if part is not Part.BACKLOG:
+            return self._limits.window - self._open[part]
+        if self._bytes >= self._limits.backlog_bytes or len(self._groups[part]) >= _GROUPS:
+            return 0
+        return self._limits.backlog - self._open[part]
 
-    def _finish(self, parcel: _Parcel[P]) -> None:
-        parcel.state = _State.DONE
-        parcel.payload = None
-        self._open -= 1
+    def _close(self, line: Line[P], positions: Iterable[int]) -> int:
+        """Mark positions as done; return how many had been given out."""
+        closed = 0
+        for pos in positions:
+            parcel = line.parcels.pop(pos, None)
+            if parcel is None:
+                continue
+            line.spans.add(parcel.before, pos)
+            closed += 1
+            if parcel.group is not None:
+                self._leave(parcel.group)
+        return closed
 
-    def _move(self) -> None:
-        done = []
-        for pos, parcel in self._parcels.items():
-            if parcel.state is not _State.DONE:
-                break
-            done.append(pos)
-        for pos in done:
-            del self._parcels[pos]
-            self.cursor = pos
+    def _leave(self, group: Group[P]) -> None:
+        group.waiting -= 1
+        self._open[group.part] -= 1
+        if group.waiting == 0:
+            del self._groups[group.part][group]
+            self._bytes -= group.size_bytes if group.part is Part.BACKLOG else 0

@@ -1,12 +1,12 @@
 """Batches -> SenML packs (RFC 8428), every number exact.
 
-The first record holds bn, bt and the extension fields batch, store, pos and tq; records are in
-time order. CBOR writes fractions as decimal fractions (RFC 8949 section 3.4.4), JSON writes all
-digits.
+The first record holds bn, bt and the extension fields batch, store, pos, tq, and where they say
+something one_in and late; records are in time order. CBOR writes fractions as decimal fractions
+(RFC 8949 section 3.4.4), JSON writes all digits.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,11 +14,18 @@ import cbor2
 
 from lilong_protocol.descriptor import Channel
 
+TYPES = {"senml+cbor": "application/senml+cbor", "senml+json": "application/senml+json"}
+"""The media types of the formats (RFC 8428 section 12.3)."""
+
 _UNIX_2000_S = 946_684_800
 _ABSOLUTE_S = 1 << 28
 _YEAR_10000_S = 253_402_300_800
-_CBOR_LABELS: dict[str, int | str] = {"bn": -2, "bt": -3, "n": 0, "u": 1, "v": 2, "t": 6}
-_DECIMAL_FRACTION = 4
+_CBOR_LABELS: Mapping[str, int] = {"bn": -2, "bt": -3}
+_NAME, _UNIT, _VALUE, _TIME = b"\x00", b"\x01", b"\x02", b"\x06"
+"""Labels (RFC 8428 section 6)."""
+_DECIMAL_FRACTION = b"\xc4\x82"
+_UNSIGNED, _NEGATIVE, _ARRAY, _MAP = 0x00, 0x20, 0x80, 0xA0
+_IN_HEAD = 24
 _MILLI = -3
 
 
@@ -39,7 +46,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """One batch as it goes north: times are UNIX times of the given exponent."""
+    """One batch as it goes north: times are UNIX times of the given exponent.
+
+    one_in: it stands for so many of its stream, the others were thinned out; late: it comes out
+    of a backlog; channels: all that may ever come from this node, as far as it described them.
+    """
 
     eui: bytes
     batch: str
@@ -49,10 +60,13 @@ class Telemetry:
     times: Sequence[int]
     time_exponent: int
     columns: Sequence[Column]
+    stream: int = 2
+    one_in: int = 1
+    late: bool = False
+    channels: Sequence[Channel] = ()
 
 
 Field = str | int | Exact
-Record = dict[str, Field]
 
 
 def unix_times(
@@ -83,84 +97,139 @@ def is_datable(telemetry: Telemetry) -> bool:
     return first >= _ABSOLUTE_S * scale and last < _YEAR_10000_S * scale
 
 
-def records(telemetry: Telemetry) -> list[Record]:
-    """Return the records of a pack; at least one column and one time are given."""
-    start = min(telemetry.times)
-    found = [
-        _record(telemetry, column, index, start)
-        for index in sorted(range(len(telemetry.times)), key=telemetry.times.__getitem__)
-        for column in telemetry.columns
-    ]
-    base: Record = {
+def write_cbor(telemetry: Telemetry) -> bytes:
+    """Return application/senml+cbor; at least one column and one time are given."""
+    start, order = min(telemetry.times), _in_order(telemetry)
+    columns = [_cbor_column(column) for column in telemetry.columns]
+    offset_of = _cbor_number(telemetry.time_exponent)
+    found = [array_head(len(order) * len(columns))]
+    for index in order:
+        offset = telemetry.times[index] - start
+        tail = _TIME + offset_of(offset) if offset else b""
+        for fields, texts, values, number in columns:
+            found += (_map_head(fields + bool(offset)), texts, number(values[index]), tail)
+    base = [_cbor_field(name, value) for name, value in _base(telemetry).items()]
+    found[1] = _map_head(len(base) + columns[0][0]) + b"".join(base)
+    return b"".join(found)
+
+
+def write_json(telemetry: Telemetry) -> bytes:
+    """Return application/senml+json; at least one column and one time are given."""
+    start, order = min(telemetry.times), _in_order(telemetry)
+    columns = [(_json_head(column.channel), column) for column in telemetry.columns]
+    found: list[str] = []
+    for index in order:
+        offset = telemetry.times[index] - start
+        tail = f',"t":{_text(offset, telemetry.time_exponent)}' if offset else ""
+        found += (
+            f"{{{head}{_text(column.values[index], column.channel.exponent)}{tail}}}"
+            for head, column in columns
+        )
+    base = ",".join(f'"{name}":{_json(of)}' for name, of in _base(telemetry).items())
+    found[0] = f"{{{base},{found[0][1:]}"
+    return f"[{','.join(found)}]".encode()
+
+
+def writer(name: str) -> Callable[[Telemetry], bytes]:
+    """Return the writer of a configured format."""
+    return {"senml+cbor": write_cbor, "senml+json": write_json}[name]
+
+
+def array_head(count: int) -> bytes:
+    """Return what stands before the items of an array (RFC 8949 section 3), below 2**32 items."""
+    return _head(_ARRAY, count)
+
+
+def digits(value: Exact) -> str:
+    """Return it as a JSON number with all its digits."""
+    return _text(value.digits, value.exponent)
+
+
+def _in_order(telemetry: Telemetry) -> list[int]:
+    return sorted(range(len(telemetry.times)), key=telemetry.times.__getitem__)
+
+
+def _base(telemetry: Telemetry) -> dict[str, Field]:
+    base: dict[str, Field] = {
         "bn": f"urn:dev:mac:{telemetry.eui.hex()}:",
-        "bt": Exact(start, telemetry.time_exponent),
+        "bt": Exact(min(telemetry.times), telemetry.time_exponent),
         "batch": telemetry.batch,
         "store": telemetry.store,
         "pos": telemetry.pos,
         "tq": telemetry.quality,
     }
-    found[0] = base | found[0]
-    return found
+    if telemetry.one_in > 1:
+        base["one_in"] = telemetry.one_in
+    if telemetry.late:
+        base["late"] = True
+    return base
 
 
-def _record(telemetry: Telemetry, column: Column, index: int, start: int) -> Record:
+def _json_head(channel: Channel) -> str:
+    unit = f'"u":{json.dumps(channel.unit)},' if channel.unit else ""
+    return f'"n":{json.dumps(channel.name)},{unit}"v":'
+
+
+def _json(value: Field) -> str:
+    return digits(value) if isinstance(value, Exact) else json.dumps(value)
+
+
+def _text(number: int, exponent: int) -> str:
+    if exponent >= 0:
+        return str(number * 10**exponent)
+    whole, rest = divmod(abs(number), 10**-exponent)
+    return f"{'-' if number < 0 else ''}{whole}.{rest:0{-exponent}}"
+
+
+def _cbor_column(column: Column) -> tuple[int, bytes, Sequence[int], Callable[[int], bytes]]:
+    """Return the number of fields without a time, those before the value, and the values."""
     channel = column.channel
-    record: Record = {"n": channel.name}
+    texts = _NAME + cbor2.dumps(channel.name)
     if channel.unit:
-        record["u"] = channel.unit
-    record["v"] = Exact(column.values[index], channel.exponent)
-    if telemetry.times[index] != start:
-        record["t"] = Exact(telemetry.times[index] - start, telemetry.time_exponent)
-    return record
+        texts += _UNIT + cbor2.dumps(channel.unit)
+    number = _cbor_number(channel.exponent)
+    return 3 if channel.unit else 2, texts + _VALUE, column.values, number
 
 
-def encode_cbor(pack: list[Record]) -> bytes:
-    """Return application/senml+cbor."""
-    labelled = [
-        {_CBOR_LABELS.get(name, name): _cbor_value(value) for name, value in record.items()}
-        for record in pack
-    ]
-    return cbor2.dumps(labelled)
+def _cbor_number(exponent: int) -> Callable[[int], bytes]:
+    """Return what writes digits times ten to this exponent."""
+    up, down = 10 ** max(exponent, 0), 10 ** max(-exponent, 0)
+    fraction = _DECIMAL_FRACTION + _integer(exponent)
+
+    def write(number: int) -> bytes:
+        whole, rest = divmod(number * up, down)
+        if rest or not -(1 << 64) <= whole < 1 << 64:
+            return fraction + _integer(number)
+        return _integer(whole)
+
+    return write
 
 
-def encode_json(pack: list[Record]) -> bytes:
-    """Return application/senml+json."""
-    lines = [
-        "{" + ",".join(f'"{name}":{_json_value(value)}' for name, value in record.items()) + "}"
-        for record in pack
-    ]
-    return ("[" + ",".join(lines) + "]").encode()
+def _cbor_field(name: str, value: Field) -> bytes:
+    label = cbor2.dumps(_CBOR_LABELS.get(name, name))
+    if isinstance(value, Exact):
+        return label + _cbor_number(value.exponent)(value.digits)
+    return label + cbor2.dumps(value)
 
 
-def encoder(name: str) -> Callable[[list[Record]], bytes]:
-    """Return the encoder of a configured format."""
-    return {"senml+cbor": encode_cbor, "senml+json": encode_json}[name]
+def _integer(number: int) -> bytes:
+    if not -(1 << 64) <= number < 1 << 64:
+        return cbor2.dumps(number)
+    return _head(_UNSIGNED, number) if number >= 0 else _head(_NEGATIVE, -1 - number)
 
 
-def _cbor_value(value: Field) -> object:
-    if not isinstance(value, Exact):
-        return value
-    whole = _whole(value)
-    if whole is not None and -(1 << 64) <= whole < 1 << 64:
-        return whole
-    return cbor2.CBORTag(_DECIMAL_FRACTION, [value.exponent, value.digits])
+def _map_head(fields: int) -> bytes:
+    return _head(_MAP, fields)
 
 
-def _whole(value: Exact) -> int | None:
-    if value.exponent >= 0:
-        return int(value.digits * 10**value.exponent)
-    whole, rest = divmod(value.digits, 10**-value.exponent)
-    return None if rest else whole
-
-
-def _json_value(value: Field) -> str:
-    return _digits(value) if isinstance(value, Exact) else json.dumps(value)
-
-
-def _digits(value: Exact) -> str:
-    if value.exponent >= 0:
-        return str(value.digits * 10**value.exponent)
-    places = -value.exponent
-    text = str(abs(value.digits)).rjust(places + 1, "0")
-    sign = "-" if value.digits < 0 else ""
-    return f"{sign}{text[:-places]}.{text[-places:]}"
+def _head(major: int, argument: int) -> bytes:
+    """Return the head of an item (RFC 8949 section 3)."""
+    if argument < _IN_HEAD:
+        return bytes((major | argument,))
+    if argument < 1 << 8:
+        return bytes((major | _IN_HEAD, argument))
+    if argument < 1 << 16:
+        return bytes((major | _IN_HEAD + 1,)) + argument.to_bytes(2, "big")
+    if argument < 1 << 32:
+        return bytes((major | _IN_HEAD + 2,)) + argument.to_bytes(4, "big")
+    return bytes((major | _IN_HEAD + 3,)) + argument.to_bytes(8, "big")

@@ -6,6 +6,7 @@ import logging
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.conversation import OPEN, SESSION_OPEN, Conversation
 from lilong_gateway.errors import LinkError, LinkLostError
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.links import Link, OpenLink
 from lilong_gateway.logs import pairs
 from lilong_gateway.surroundings import Surroundings
@@ -27,7 +28,12 @@ class Station:
     """Serves whichever node speaks on one port."""
 
     def __init__(
-        self, port: str, around: Surroundings, open_link: OpenLink, backoff: Backoff
+        self,
+        port: str,
+        around: Surroundings,
+        open_link: OpenLink,
+        backoff: Backoff,
+        pulse: Pulse | None = None,
     ) -> None:
         self.port = port
         self.state = "new"
@@ -35,6 +41,7 @@ class Station:
         self._around = around
         self._open_link = open_link
         self._backoff = backoff
+        self._pulse = pulse or Pulse()
         self._noted: set[str] = set()
         self._wake = asyncio.Event()
         self._reader = FrameReader()
@@ -56,12 +63,14 @@ class Station:
     async def run(self) -> None:
         """Serve the port for ever."""
         while True:
+            self._pulse.work()
             try:
                 link = await self._open_link(self.port, self._wake.set)
             except LinkError as error:
                 self._note(error.problem)
             else:
                 await self._use(link)
+            self._pulse.rest()
             await asyncio.sleep(self._backoff.next_s())
 
     async def _use(self, link: Link) -> None:
@@ -78,12 +87,14 @@ class Station:
         self._reader.flush()
         spoke_ms = 0
         while True:
+            self._pulse.work()
             self._wake.clear()
             self._conversation.doubt()
             await self._hear(link.read())
             self._log_text()
             self._conversation.turn()
             spoke_ms = self._send(link, spoke_ms)
+            self._pulse.rest()
             await self._wait()
 
     async def _hear(self, data: bytes) -> None:

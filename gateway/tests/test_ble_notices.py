@@ -183,6 +183,7 @@ def test_a_batch_that_cannot_be_decoded_confirms_and_one_that_was_lost_does_not(
 def test_a_repeated_batch_confirms_what_was_guessed_for_another_epoch(database: Database) -> None:
     reach(database, 5)
     database.connection.execute("UPDATE node SET epoch = NULL")
+    database.memory.forget()
     commit(database, notice(4))
     done = commit(database, batch(4))
     assert (done.duplicates, [one.outcome for one in done.notices]) == (1, [CONFIRMED])

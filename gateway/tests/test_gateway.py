@@ -118,7 +118,7 @@ async def test_readings_pass_from_a_node_to_a_broker_and_it_stops_when_told(
     process = gateway.start()
     task = asyncio.create_task(node.run())
     await eventually(lambda: node.session.idle)
-    await eventually(lambda: gateway.status()["uplink"].get("confirmed") == 30)
+    await eventually(lambda: gateway.status()["uplink"].get("city", {}).get("confirmed") == 30)
     assert gateway.node()["readings"] == 60
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait) == 0

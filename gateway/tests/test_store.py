@@ -34,6 +34,7 @@ from lilong_gateway.store.records import (
     Unreadable,
 )
 from lilong_gateway.store.store import Store
+from lilong_gateway.store.summary import summary
 
 HERE = Path(__file__).parent
 EUI = bytes.fromhex("0a1b2c3d4e5f6071")
@@ -66,7 +67,8 @@ def next_of(database: Database) -> int:
 def stored(database: Database, *entries: Entry) -> list[tuple[int, str, int | None]]:
     writer.commit(database, entries)
     return [
-        (row.slot.seq, row.quality, row.offset_ms) for row in reader.rows_after(database, 0, 99)
+        (row.slot.seq, row.quality, row.offset_ms)
+        for row in reader.rows_after(database, 0, 99).rows
     ]
 
 
@@ -82,13 +84,13 @@ def test_a_duplicate_changes_nothing_even_within_one_group(database: Database) -
     second = writer.commit(database, [batch(0), batch(2)])
     assert (first.stored, first.duplicates) == (2, 1)
     assert (second.stored, second.duplicates) == (0, 2)
-    assert reader.summary(database, ["city"]).last == 2
+    assert summary(database, ["city"]).last == 2
 
 
 def test_duplicates_are_refused_after_pruning(database: Database) -> None:
     writer.commit(database, [batch(0), batch(1), batch(3)])
     upkeep.save_cursors(database, "city", (Cursor(3), Cursor(3)))
-    assert upkeep.prune(database, ["city"], before_ms=2000, limit=10) == 2
+    assert upkeep.prune(database, ["city"], before_ms=2000, limit=10) == 3
     again = writer.commit(database, [batch(0), batch(1), batch(3)])
     assert again.duplicates == 3
     writer.commit(database, [batch(2)])
@@ -99,7 +101,7 @@ def test_only_confirmed_rows_of_age_are_pruned(database: Database) -> None:
     writer.commit(database, [batch(0), batch(1, received_ms=5000), batch(2)])
     upkeep.save_cursors(database, "city", (Cursor(2), Cursor(2)))
     assert upkeep.prune(database, ["city"], before_ms=2000, limit=10) == 1
-    assert [row.slot.seq for row in reader.rows_after(database, 0, 9)] == [1, 2]
+    assert [row.slot.seq for row in reader.rows_after(database, 0, 9).rows] == [1, 2]
 
 
 def test_an_advance_gives_up_what_is_missing(database: Database) -> None:
@@ -115,7 +117,7 @@ def test_an_undecodable_batch_is_kept_apart_and_does_not_block_the_stream(
     done = writer.commit(database, [Unreadable(Slot(EUI, EPOCH, 2, 0), b"?", "bad", 1), batch(1)])
     assert (done.stored, done.quarantined) == (1, 1)
     assert next_of(database) == 2
-    assert reader.summary(database, ["city"]).quarantined == 1
+    assert summary(database, ["city"]).quarantined == 1
 
 
 def test_a_number_without_a_batch_is_passed_and_leaves_nothing_to_look_at(
@@ -123,7 +125,7 @@ def test_a_number_without_a_batch_is_passed_and_leaves_nothing_to_look_at(
 ) -> None:
     writer.commit(database, [batch(0), Missing(Slot(EUI, EPOCH, 2, 1), 1), batch(2)])
     assert next_of(database) == 3
-    assert reader.summary(database, ["city"]).quarantined == 0
+    assert summary(database, ["city"]).quarantined == 0
     done = writer.commit(database, [Missing(Slot(EUI, EPOCH, 2, 1), 1)])
     assert done.duplicates == 1
 
@@ -159,7 +161,7 @@ def test_without_a_clock_a_time_is_given_later_and_nothing_is_read_before(
     assert stored(database, described(9, None), lost, own, batch(2, received_ms=None)) == []
     writer.commit(database, [described(9, 50_000)])
     assert upkeep.settle(database, 90_000, 10, give_up=False) == 2
-    assert reader.rows_after(database, 0, 9) == []
+    assert reader.rows_after(database, 0, 9).rows == ()
     assert upkeep.settle(database, 90_000, 10, give_up=True) == 1
     assert stored(database) == [
         (0, "bounded", 49_900), (1, "restamped", 50_000), (2, "synced", None)
@@ -172,7 +174,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 5; upgrade"):
+    with pytest.raises(StoreUnavailableError, match="schema 99, this gateway knows 6; upgrade"):
         Database(file)
 
 
@@ -295,14 +297,16 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, seed: int) -> Non
             seq = max([seq, *map(int, writer_process.stdout.read().split("\n")[:-1])])
         database = Database(file)
         durable = reader.known(database, bytes(8), 7, b"").next[2]
-        rows = reader.summary(database, ["city"]).last
+        rows = summary(database, ["city"]).last
         database.close()
         assert durable >= seq
         assert rows == durable
         seq = durable
 
 
-def test_a_full_disk_refuses_a_commit_and_keeps_all_before_it(tmp_path: Path) -> None:
+def test_a_full_disk_takes_alarms_then_reserve_and_thinning_make_room(
+    tmp_path: Path,
+) -> None:
     if shutil.which("unshare") is None:
         pytest.skip("no unshare here: no disk of our own to fill")
     inside = ["unshare", "-rm"]
@@ -310,7 +314,13 @@ def test_a_full_disk_refuses_a_commit_and_keeps_all_before_it(tmp_path: Path) ->
         pytest.skip("mounting a small disk is not permitted here")
     command = [*inside, sys.executable, HERE / "fill_the_disk.py", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ["full kept=True last=True", "reopened last=True"], done
+    assert done.stdout.splitlines() == [
+        "reserve=True",
+        "full=no room left alarms=True kept=True",
+        "reserve=False why=ended thinned=True",
+        "again=40 alarms=True",
+        "reserve=True counted=True",
+    ], done
 
 
 async def test_a_damaged_file_is_put_aside_and_a_new_store_begun(tmp_path: Path) -> None:
@@ -327,7 +337,7 @@ async def test_what_is_readable_of_a_damaged_store_is_taken_over(tmp_path: Path)
     store = Store(tmp_path)
     old = await store.open()
     await store.commit([described(9, 5), *(batch(seq) for seq in range(400))])
-    await store.set_cursor(old, 100)
+    await store.save_cursors(old, "city", (Cursor(100), Cursor(100)))
     await store.close()
     damage(tmp_path / "store.db")
     store = Store(tmp_path)
@@ -335,6 +345,25 @@ async def test_what_is_readable_of_a_damaged_store_is_taken_over(tmp_path: Path)
     rows = await store.rows_after(await store.open(), 0, 1000)
     assert 0 < len(rows) <= 300
     assert all(row.descriptor == b"d" for row in rows)
+    await store.close()
+
+
+async def test_a_node_that_still_has_what_the_disk_has_lost_may_hand_it_over_again(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    await store.open()
+    await store.commit([described(9, 5), *(batch(seq) for seq in range(400))])
+    await store.close()
+    damage(tmp_path / "store.db")
+    store = Store(tmp_path)
+    left = {row.slot.seq for row in await store.rows_after(await store.open(), 0, 1000)}
+    lost = min(set(range(400)) - left)
+    assert (await store.known(EUI, EPOCH, b"hash")).next[2] == 0
+    again = await store.commit([Advance(EUI, EPOCH, 2, lost), batch(lost), batch(max(left))])
+    assert (again.stored, again.duplicates) == (1, 1)
+    again = await store.commit([Advance(EUI, EPOCH, 2, 400), batch(lost + 1)])
+    assert (again.stored, again.duplicates) == (0, 1)
     assert (await store.known(EUI, EPOCH, b"hash")).next[2] == 400
     await store.close()
 
@@ -493,13 +522,13 @@ def test_a_row_that_was_damaged_unnoticed_does_not_block_those_behind_it(
     spoilt = ["quality = x'ff'", "offset_ms = 'x'", "epoch = -1", "item = 5", "quality = 'sinced'"]
     for pos, change in enumerate(spoilt, start=2):
         database.connection.execute(f"UPDATE batch SET {change} WHERE pos = {pos}")  # noqa: S608
-    rows = reader.rows_after(database, 0, 99)
-    assert [row.pos for row in rows] == list(range(1, 9))
-    assert [row.pos for row in rows if not row.item] == list(range(2, 7))
+    found = reader.rows_after(database, 0, 99)
+    assert [row.pos for row in found.rows] == [1, 7, 8]
+    assert found.damaged == (2, 3, 4, 5, 6)
 
 
 def test_a_descriptor_of_another_node_says_nothing_of_a_batch(database: Database) -> None:
     other = Description(bytes(8), 1, None, 5, b"hash", 1, b"of another", b"id")
     writer.commit(database, [described(9, 5), other, batch(0)])
     database.connection.execute("UPDATE batch SET descriptor = 2")
-    assert [row.descriptor for row in reader.rows_after(database, 0, 9)] == [None]
+    assert reader.rows_after(database, 0, 9).damaged == (1,)

@@ -1,105 +1,13 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
+from sink_site import DESCRIPTION, Eventually, Unset, batches, city, running
 
-from lilong_gateway.backoff import Backoff
-from lilong_gateway.clock import Clock
-from lilong_gateway.config import Config
-from lilong_gateway.config import Uplink as Settings
-from lilong_gateway.privacy import Privacy
-from lilong_gateway.store.records import Arrival, Description, Entry, Slot
 from lilong_gateway.store.store import Store
-from lilong_gateway.uplink.render import Renderer
-from lilong_gateway.uplink.uplink import Uplink
-from lilong_protocol.blocks import encode_series
-from lilong_protocol.descriptor import Channel, encode_descriptor
-
-EUI = bytes.fromhex("0a1b2c3d4e5f6071")
-LEVEL = Channel(0, "level", "m", -3, -3, 0, "")
-HEART = Channel(1, "heart", "beat/min", 0, -3, 3, "")
-DESCRIPTION = Description(EUI, 1, 0, 0, b"hash", 1, encode_descriptor(1, [LEVEL, HEART]), b"id")
-
-
-def batches(first: int, count: int, channel: int = 0, value: int = 0) -> list[Entry]:
-    return [
-        Arrival(
-            Slot(EUI, 7, 2, seq), encode_series(channel, [1000, 2000], [value, seq]), 2, None, 0, 1
-        )
-        for seq in range(first, first + count)
-    ]
-
-
-class Unset(Clock):
-    def wall_ms(self) -> int | None:
-        return None
-
-
-class Site:
-    """A store, its uplink as a task, and a city that listens on the broker."""
-
-    def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
-        config = Config("g", "s", folder, folder, (), (settings,))
-        self.store = Store(folder)
-        self.committed = asyncio.Event()
-        self.renderer = Renderer(config.topic, settings.format, Privacy(config.release, ()))
-        backoff = Backoff(lambda: 0.1, 0.2, 1.0)
-        self.uplink = Uplink(config, self.store, self.renderer, self.committed, clock, backoff)
-        self.received: list[bytes] = []
-        self.subscribed = asyncio.Event()
-
-    @property
-    def positions(self) -> list[int]:
-        return [json.loads(payload)[0]["pos"] for payload in self.received]
-
-    async def put(self, *entries: Entry) -> None:
-        await self.store.commit(entries)
-        self.committed.set()
-
-    async def listen(self, port: int) -> None:
-        async with aiomqtt.Client("127.0.0.1", port) as client:
-            await client.subscribe("lilong/s/g/#", qos=1)
-            self.subscribed.set()
-            async for message in client.messages:
-                if message.topic.matches("lilong/s/g/telemetry/+"):
-                    self.received.append(bytes(message.payload))
-
-
-@asynccontextmanager
-async def running(
-    folder: Path, port: int, clock: Clock | None = None, **options: Any
-) -> AsyncIterator[Site]:
-    options = {"format": "senml+json", "timeout_s": 1.0} | options
-    settings = Settings(host="127.0.0.1", port=port, **options)
-    site = Site(folder, settings, clock or Clock())
-    await site.store.open()
-    task = asyncio.create_task(site.uplink.run())
-    try:
-        yield site
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        await site.store.close()
-
-
-@asynccontextmanager
-async def city(site: Site, port: int) -> AsyncIterator[None]:
-    task = asyncio.create_task(site.listen(port))
-    await site.subscribed.wait()
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-
-
-Eventually = Callable[[Callable[[], object]], Any]
 
 
 async def test_batches_arrive_over_a_broker_of_the_old_version(
@@ -144,7 +52,7 @@ async def test_a_private_value_is_nowhere_in_what_reaches_the_broker(
         assert b"1234.567" in everything
         assert b"8765432" not in everything
         assert b"heart" not in everything
-        assert site.renderer.counters.withheld == 1
+        assert site.uplink.filters.withheld == 1
 
 
 async def test_a_broker_that_comes_late_and_is_killed_loses_nothing(
@@ -193,7 +101,7 @@ async def test_only_the_citys_receipt_moves_the_cursor_when_so_configured(
             await client.publish("lilong/s/g/receipt", b"[nonsense", qos=1)
             await eventually(lambda: site.uplink.counters.wrong_receipts == 1)
     store = Store(tmp_path)
-    assert (await store.summary()).cursor == 2
+    assert (await store.open_sink("city")).cursors[1].done == 2
     await store.close()
 
 

@@ -47,8 +47,12 @@ class NodeStreams:
             receiver.due = True
 
     def set_window(self, window: int) -> None:
-        """Take this many batches of each stream from now on; the node is told of a change."""
-        for receiver in self.receivers:
+        """Take this many batches of each stream from now on; the node is told of a change.
+
+        Alarms never wait: with 0 they keep the window that they have.
+        """
+        waiting = self.receivers if window else self.receivers[frame.ALARM_STREAM + 1 :]
+        for receiver in waiting:
             receiver.due = receiver.due or receiver.window != window
             receiver.window = window
 

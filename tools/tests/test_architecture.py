@@ -69,6 +69,7 @@ IMPORTERS = {
     },
     "onewire": {"firmware/lilong_firmware/devices/hardware.py"},
     "paho": {"gateway/lilong_gateway/uplink/broker.py", "tools/lilong_tools/city/receiver.py"},
+    "prometheus_client": {"gateway/lilong_gateway/health/metrics.py"},
     "rich": {"tools/lilong_tools/demo/screen.py"},
     "serial": {"gateway/lilong_gateway/links/serial.py"},
     "sqlite3": {"gateway/lilong_gateway/store/", "tools/lilong_tools/city/"},

@@ -70,16 +70,16 @@ class Downlink:
     def status(self) -> dict[str, object]:
         """Return the numbers of all nodes together, for the status file."""
         plan, shelf = self.plan, self.plan.shelf
-        outcomes = [attempt.outcome for attempt in self.ledger.all()]
+        outcomes = self.ledger.outcomes
         return {
             "updates": len(shelf.updates),
             "configurations": len(shelf.configurations),
             "stopped": [update.sequence for update in shelf.updates if plan.is_stopped(update)],
             "pushing": len(self._pushes),
             "on_trial": plan.places.applied,
-            "done": outcomes.count(DONE),
-            "refused": outcomes.count(REFUSED),
-            "failed": outcomes.count(FAILED),
+            "done": outcomes[DONE],
+            "refused": outcomes[REFUSED],
+            "failed": outcomes[FAILED],
             **asdict(self.counters),
             "troubles": list(shelf.troubles),
         }

@@ -1,5 +1,6 @@
 """What became of each update and each configuration on each node; it outlives restarts."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -32,10 +33,13 @@ class Ledger:
         self._offer = offer
         self._wall_ms = wall_ms
         self._nodes: dict[bytes, dict[tuple[str, bytes], Attempt]] = {}
+        self.outcomes: Counter[str] = Counter()
+        """How many attempts have come to each outcome."""
 
     def load(self, attempts: Iterable[Attempt]) -> None:
         """Take over what the store knows; what this run has noted is later."""
         noted, self._nodes = self._nodes, {}
+        self.outcomes.clear()
         for attempt in attempts:
             self.put(attempt)
         for of_node in noted.values():
@@ -69,10 +73,14 @@ class Ledger:
         """Remember an attempt that the store knows of."""
         of_node = self._nodes.setdefault(attempt.eui, {})
         key = (attempt.what, attempt.digest)
-        of_node.pop(key, None)
+        earlier = of_node.pop(key, None)
+        if earlier is not None:
+            self.outcomes[earlier.outcome] -= 1
         of_node[key] = attempt
+        self.outcomes[attempt.outcome] += 1
         while len(of_node) > ATTEMPTS_KEPT:
-            del of_node[next(iter(of_node))]
+            oldest = of_node.pop(next(iter(of_node)))
+            self.outcomes[oldest.outcome] -= 1
 
     def again(self, eui: bytes) -> list[Attempt]:
         """Return what failed or was refused on a node, as it is noted to have it tried again."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lilong_gateway.backoff import Backoff
 from lilong_gateway.config_links import Ble
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.links.ble import Central
 from lilong_gateway.logs import pairs
 from lilong_gateway.radio.addresses import Addresses
@@ -52,11 +53,13 @@ class Rounds:
         around: Surroundings,
         listener: Listener,
         premises: Premises,
+        pulse: Pulse | None = None,
     ) -> None:
         self._around = around
         self._listener = listener
         self._wishes = Wishes(around.keys, around.proofs, around.downlink)
         self._premises = premises
+        self._pulse = pulse or Pulse()
         self._itinerary = Itinerary(
             settings.adapters, settings.slots, premises.random, settings.visit_every_s * 1000
         )
@@ -89,6 +92,11 @@ class Rounds:
             group.create_task(self._watch())
             group.create_task(self._listener.run())
             await self._visit_in_turn(group)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """What is so with each adapter, in words for a person."""
+        return {adapter: ear.state for adapter, ear in self._ears.items()}
 
     def status(self) -> dict[str, object]:
         """Return what is so at present, for the status file."""
@@ -141,6 +149,7 @@ class Rounds:
 
     async def _visit_in_turn(self, group: asyncio.TaskGroup) -> None:
         while True:
+            self._pulse.work()
             self._wake.clear()
             self._wishes.look(self._itinerary, self._now_ms())
             wait_s = _LOOK_S
@@ -150,6 +159,7 @@ class Rounds:
                 due_ms = self._itinerary.due_ms(self._now_ms())
                 if due_ms is not None:
                     wait_s = (due_ms - self._now_ms()) / 1000
+            self._pulse.rest()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(_LOOK_S, max(0.01, wait_s))):
                     await self._wake.wait()

@@ -6,15 +6,22 @@ A kill at any moment leaves one of these:
     the damaged file aside, the new one done  complete() puts the new one in its place
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lilong_gateway.clock import UNIX_2000_MS
+from lilong_gateway.config_store import Storage
 from lilong_gateway.errors import StoreFullError
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.store.database import Database, translated
 from lilong_gateway.store.folder import sync_folder
 from lilong_gateway.store.salvage import Salvaged, salvage
 
 _PARTS = ("", "-wal", "-shm")
+_ASIDES_KEPT = 2
+_KEPT_S = 30 * 86_400
 
 
 class Replacement(NamedTuple):
@@ -24,16 +31,18 @@ class Replacement(NamedTuple):
     salvaged: Salvaged
 
 
-def replace(file: Path) -> Replacement:
+def replace(
+    file: Path, max_bytes: int = Storage.max_bytes, repair: Pulse | None = None
+) -> Replacement:
     """Put a new store, with all that can be read of the damaged one, in the place of that one.
 
     StoreError: nothing has changed.
     """
     fresh = _fresh(file)
     try:
-        salvaged = _rebuild(file, fresh)
+        salvaged = _rebuild(file, fresh, max_bytes, repair)
     except StoreFullError:
-        _remove(fresh)
+        remove_copy(fresh)
         problem = f"{file}: damaged, and no room for a sound copy; free some space on this disk"
         raise StoreFullError(problem) from None
     with translated(file):
@@ -43,7 +52,11 @@ def replace(file: Path) -> Replacement:
 
 
 def complete(file: Path) -> None:
-    """Finish a replacement that was cut short after the damaged file was put aside; StoreError."""
+    """Finish a replacement that was cut short after the damaged file was put aside; StoreError.
+
+    A copy that was being made by somebody who was killed goes.
+    """
+    remove_copy(file.with_name(f"{file.stem}.compact{file.suffix}"))
     fresh = _fresh(file)
     with translated(file):
         if fresh.exists() and not file.exists():
@@ -54,16 +67,46 @@ def complete(file: Path) -> None:
 
 def aside_count(file: Path) -> int:
     """Return how many damaged files lie beside this one."""
-    return len(list(file.parent.glob(f"{file.stem}.damaged-*{file.suffix}")))
+    return len(asides(file))
 
 
-def _rebuild(file: Path, fresh: Path) -> Salvaged:
-    _remove(fresh)
-    database = Database(fresh)
+def asides(file: Path) -> list[Path]:
+    """Return the damaged files that lie beside this one, the latest last."""
+    found = file.parent.glob(f"{file.stem}.damaged-*{file.suffix}")
+    return sorted(found, key=lambda one: one.stat().st_mtime_ns)
+
+
+def parts(file: Path) -> list[Path]:
+    """Return a file and what SQLite keeps beside it, as far as they are there."""
+    every = [file.with_name(file.name + part) for part in _PARTS]
+    return [one for one in every if one.exists()]
+
+
+def forget_aside(file: Path, now_ms: int | None, limits_s: Sequence[int | None]) -> int:
+    """Delete damaged files of which nobody knows how private they are, once they may be too old.
+
+    Of those that are younger the latest two stay. Returns how many went; StoreError.
+    """
+    kept_s = min([limit for limit in limits_s if limit is not None], default=_KEPT_S)
+    gone = 0
+    with translated(file):
+        found = asides(file)
+        for number, aside in enumerate(found):
+            since_ms = aside.stat().st_mtime_ns // 1_000_000 - UNIX_2000_MS
+            old = now_ms is not None and now_ms - since_ms > min(kept_s, _KEPT_S) * 1000
+            if old or number < len(found) - _ASIDES_KEPT:
+                gone += 1
+                for part in parts(aside):
+                    part.unlink()
+    return gone
+
+
+def _rebuild(file: Path, fresh: Path, max_bytes: int, repair: Pulse | None) -> Salvaged:
+    remove_copy(fresh)
+    database = Database(fresh, max_bytes, repair)
     try:
         salvaged = salvage(file, database)
-        with database.reading() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        database.checkpoint()
     finally:
         database.close()
     return salvaged
@@ -74,6 +117,7 @@ def _set_aside(file: Path) -> Path:
     while (aside := _aside(file, number)).exists():
         number += 1
     if file.exists():
+        os.utime(file)  # from now on its age counts
         file.rename(aside)
         _move_companions(file, aside)
     sync_folder(file.parent)
@@ -96,7 +140,7 @@ def _aside(file: Path, number: int) -> Path:
     return file.with_name(f"{file.stem}.damaged-{number}{file.suffix}")
 
 
-def _remove(fresh: Path) -> None:
+def remove_copy(fresh: Path) -> None:
     """Remove a copy that was never finished."""
     for part in _PARTS:
         with translated(fresh):

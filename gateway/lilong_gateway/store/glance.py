@@ -10,6 +10,7 @@ from lilong_gateway.store.records import Attempt, Heard, Told
 
 _KEYED_SCHEMA = 2
 _TOLD_SCHEMA = 3
+_STREAMS_SCHEMA = 6
 
 
 def heard_nodes(file: Path) -> dict[bytes, Heard]:
@@ -22,7 +23,8 @@ def heard_nodes(file: Path) -> dict[bytes, Heard]:
     with translated(file), closing(_open(file)) as connection:
         if _schema(connection) < _KEYED_SCHEMA:
             return {}
-        found = connection.execute("SELECT eui, proven, heard_ms FROM node").fetchall()
+        heard = _heard(connection)
+        found = connection.execute(f"SELECT eui, proven, {heard} FROM node n").fetchall()  # noqa: S608
     return {
         eui: Heard(proven, heard_ms if isinstance(heard_ms, int) else None)
         for eui, proven, heard_ms in found
@@ -39,7 +41,8 @@ def told_nodes(file: Path) -> dict[bytes, Told]:
     with translated(file), closing(_open(file)) as connection:
         if _schema(connection) < _TOLD_SCHEMA:
             return {}
-        query = "SELECT eui, firmware, status, told_ms, heard_ms FROM node ORDER BY eui"
+        heard = _heard(connection)
+        query = f"SELECT eui, firmware, status, told_ms, {heard} FROM node n ORDER BY eui"  # noqa: S608
         found = connection.execute(query).fetchall()
         of_node: dict[bytes, list[Attempt]] = {}
         for attempt in attempts(connection):
@@ -53,6 +56,14 @@ def told_nodes(file: Path) -> dict[bytes, Told]:
 def _schema(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     return 0 if row is None else int(row[0])
+
+
+def _heard(connection: sqlite3.Connection) -> str:
+    """Return the expression for when a batch of a node was stored last."""
+    if _schema(connection) < _STREAMS_SCHEMA:
+        return "n.heard_ms"
+    of_streams = "(SELECT MAX(s.heard_ms) FROM stream s WHERE s.node = n.id)"
+    return f"CASE WHEN {of_streams} IS NULL THEN n.heard_ms ELSE {of_streams} END"
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -1,21 +1,22 @@
 """Reading the store."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from lilong_gateway.store import timing
-from lilong_gateway.store.checksum import checksum
-from lilong_gateway.store.cursors import confirmed, last_position
+from lilong_gateway.store import soundness, timing
+from lilong_gateway.store.checksum import row_sum
+from lilong_gateway.store.cursors import last_position
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.records import Attempt, Known, Lane, Row, Rows, Slot, Summary
-from lilong_gateway.store.writer import load_sequence
+from lilong_gateway.store.records import Attempt, Known, Lane, Row, Slot
+from lilong_gateway.store.streams import load_sequence
 
-_ROWS = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.quality, b.offset_ms, d.body, b.item,
-    b.readings, b.received_ms, b.one_in, b.sum
-    FROM batch b{} JOIN node n ON n.id = b.node
+_ROWS = (
+    f"SELECT {soundness.COLUMNS}, b.readings, b.received_ms, d.body, d.id, d.node, d.sum"  # noqa: S608
+    """ FROM batch b{} LEFT JOIN node n ON n.id = b.node
     LEFT JOIN descriptor d ON d.id = COALESCE(b.descriptor, n.descriptor) AND d.node = b.node
     WHERE b.pos > ?{} ORDER BY b.pos LIMIT ?"""
+)
 _ALL = _ROWS.format("", "")
 _OF_LANE = {
     Lane.ALARM: _ROWS.format(" INDEXED BY batch_alarm", " AND b.pos <= ? AND b.stream = 0"),
@@ -26,54 +27,53 @@ _ATTEMPTS = """SELECT n.eui, a.what, a.digest, a.sequence, a.outcome, a.why, a.t
     FROM attempt a JOIN node n ON n.id = a.node ORDER BY a.id"""
 
 
-def rows_after(database: Database, pos: int, limit: int) -> list[Row]:
-    """Return up to limit batches above pos, in order; ends before the first pending one.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read; damaged: positions of rows that are not what was written, left out of it."""
 
-    Of a row that is not what was written nothing but its position comes: its item is empty.
-    """
+    rows: tuple[Row, ...]
+    through: int
+    damaged: tuple[int, ...]
+
+
+def rows_after(database: Database, pos: int, limit: int) -> Found:
+    """Return up to limit batches above pos, in order; ends before the first pending one."""
     with database.reading() as connection:
         found = connection.execute(_ALL, (pos, limit)).fetchall()
-    return list(_until_pending(found))
+    return _sorted_out(found, database.unsummed, found[-1][0] if found else pos)
 
 
-def lane_rows(database: Database, lane: Lane, pos: int, limit: int, upto: int | None) -> Rows:
+def lane_rows(database: Database, lane: Lane, pos: int, limit: int, upto: int | None) -> Found:
     """Return up to limit batches of a lane above pos and not above upto, as rows_after does."""
     with database.reading() as connection:
         end = last_position(connection)
         end = end if upto is None else min(end, upto)
         found = connection.execute(_OF_LANE[lane], (pos, end, limit)).fetchall()
-    rows = tuple(_until_pending(found))
-    if len(rows) < len(found):
-        return Rows(rows, found[len(rows)][0] - 1)
-    if len(found) == limit:
-        return Rows(rows, found[-1][0])
-    return Rows(rows, max(pos, end))
+    through = found[-1][0] if len(found) == limit else max(pos, end)
+    return _sorted_out(found, database.unsummed, through)
 
 
-def _until_pending(found: list[tuple[Any, ...]]) -> Iterator[Row]:
-    for pos, eui, epoch, stream, seq, *rest, sum_ in found:
-        row = Row(pos, Slot(eui, epoch, stream, seq), *rest)
-        if row.quality == timing.PENDING:
-            return
-        yield row if _is_sound(row, sum_) else Row(row.pos, row.slot, "", None, None, b"")
+def _sorted_out(found: list[tuple[Any, ...]], unsummed: int, through: int) -> Found:
+    rows: list[Row] = []
+    damaged: list[int] = []
+    for fields in found:
+        pos, eui, epoch, stream, seq, quality, offset_ms, item, named, one_in = fields[:10]
+        readings, received_ms, body, *told, sum_ = fields[12:]
+        if not soundness.is_sound(fields, unsummed) or not _is_own(named, body, told, sum_):
+            damaged.append(pos)
+        elif quality == timing.PENDING:
+            return Found(tuple(rows), pos - 1, tuple(damaged))
+        else:
+            slot = Slot(eui, epoch, stream, seq)
+            rows.append(
+                Row(pos, slot, quality, offset_ms, body, item, readings, received_ms, one_in)
+            )
+    return Found(tuple(rows), through, tuple(damaged))
 
 
-def _is_sound(row: Row, sum_: object) -> bool:
-    """Whether a row holds what was written; not so on a page that was damaged unnoticed."""
-    if not _is_plausible(row):
-        return False
-    expected = checksum(row.slot, row.quality, row.offset_ms, row.item)
-    return sum_ is None or sum_ == expected
-
-
-def _is_plausible(row: Row) -> bool:
-    eui, *numbers = row.slot
-    kinds = isinstance(eui, bytes) and isinstance(row.item, bytes)
-    kinds = kinds and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in numbers)
-    kinds = kinds and isinstance(row.descriptor, bytes | None)
-    if row.quality == timing.SYNCED:
-        return kinds and row.offset_ms is None
-    return kinds and row.quality in timing.DATED and isinstance(row.offset_ms, int)
+def _is_own(named: object, body: object, told: list[object], sum_: object) -> bool:
+    """Whether a descriptor is the one that its node sent; None: it has sent none."""
+    return named is None if body is None else sum_ == row_sum(*told, body)
 
 
 def known(database: Database, eui: bytes, epoch: int, descriptor_hash: bytes) -> Known:
@@ -102,13 +102,3 @@ def attempts(connection: sqlite3.Connection) -> list[Attempt]:
 def _is_sound_attempt(values: tuple[object, ...]) -> bool:
     kinds = (bytes, str, bytes, int, str, str, int, int | None)
     return all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True))
-
-
-def summary(database: Database, sinks: Iterable[str]) -> Summary:
-    """Return the state of the store in numbers, at a cost that does not grow with it."""
-    with database.reading() as connection:
-        last = last_position(connection)
-        cursor = min(confirmed(connection, sinks))
-        quarantined = connection.execute("SELECT COALESCE(MAX(id), 0) FROM quarantine").fetchone()
-        size_bytes = database.file.stat().st_size
-    return Summary(database.store_id, last, cursor, quarantined[0], size_bytes)

@@ -179,6 +179,11 @@ Entry = (
 )
 
 
+def is_urgent(entry: Entry) -> bool:
+    """Whether an entry is stored as long as there is room for anything: no batch, or an alarm."""
+    return not isinstance(entry, Arrival | Unreadable | Missing) or entry.slot.stream == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Noticed:
     """A notice as it stands in the store.
@@ -199,13 +204,25 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one transaction did; notices: those that it made or settled."""
+    """What one transaction did; notices: that it made or settled; size_bytes: of its items."""
 
     stored: int = 0
     readings: int = 0
     duplicates: int = 0
     quarantined: int = 0
     notices: tuple[Noticed, ...] = ()
+    size_bytes: int = 0
+
+    def plus(self, other: "Committed") -> "Committed":
+        """Return what both did."""
+        return Committed(
+            self.stored + other.stored,
+            self.readings + other.readings,
+            self.duplicates + other.duplicates,
+            self.quarantined + other.quarantined,
+            self.notices + other.notices,
+            self.size_bytes + other.size_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,22 +295,3 @@ class SinkState:
     store_id: str
     cursors: SinkCursors
     last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The state of the store in numbers; last is the highest position ever given.
-
-    cursor is up to where every sink has confirmed everything.
-    """
-
-    store_id: str
-    last: int
-    cursor: int
-    quarantined: int
-    size_bytes: int
-
-    @property
-    def waiting(self) -> int:
-        """Batches that are not yet confirmed."""
-        return max(0, self.last - self.cursor)

@@ -7,10 +7,19 @@ from collections.abc import Callable
 
 from lilong_gateway.errors import StoreDamagedError, StoreUnavailableError
 from lilong_gateway.store import cursors
+from lilong_gateway.store.checksum import row_sum
 from lilong_gateway.store.records import Lane
 
 _FIRST_SINK = "city"
 """The name of the sink whose cursor was the only one."""
+
+SUMMED = {
+    "stream": "node, epoch, stream, next",
+    "boot": "node, boot_id, epoch_ms",
+    "descriptor": "id, node, body",
+    "cursor": "sink, lane, done, ahead_from, ahead_to",
+}
+"""Small tables, and of which of their fields, in this order, sum is the checksum."""
 
 _STORE_ID = re.compile(r"[0-9a-f]{8}\Z")
 _FIRST = (
@@ -114,12 +123,38 @@ def _note_sinks(connection: sqlite3.Connection) -> None:
     for column in ("privacy INTEGER", "one_in INTEGER NOT NULL DEFAULT 1", "sum INTEGER"):
         connection.execute(f"ALTER TABLE batch ADD COLUMN {column}")
     connection.execute("CREATE INDEX batch_alarm ON batch (pos) WHERE stream = 0")
-    connection.execute("CREATE INDEX batch_unclassed ON batch (pos) WHERE privacy IS NULL")
+
+
+def _note_limits(connection: sqlite3.Connection) -> None:
+    """What was thinned of each node and stream, other counts, and checksums of the small rows.
+
+    Batches up to the position "unsummed" are older than their checksum. heard_ms of a stream is
+    when a batch of it was stored last; that of a node is what was known before.
+    """
+    connection.execute(
+        """CREATE TABLE tally (
+        name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"""
+    )
+    connection.execute(
+        """CREATE TABLE thinned (
+        node INTEGER NOT NULL, stream INTEGER NOT NULL, batches INTEGER NOT NULL,
+        readings INTEGER NOT NULL, first_ms INTEGER, last_ms INTEGER,
+        PRIMARY KEY (node, stream)) WITHOUT ROWID"""
+    )
+    connection.execute("DROP INDEX IF EXISTS batch_unclassed")
+    connection.execute("ALTER TABLE stream ADD COLUMN heard_ms INTEGER")
+    for table, fields in SUMMED.items():
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
+        connection.execute(f"UPDATE {table} SET sum = row_sum({fields})")  # noqa: S608 - ours
+    connection.execute(
+        "INSERT INTO meta (key, value) SELECT 'unsummed', COALESCE((SELECT pos FROM batch"
+        " WHERE sum IS NULL ORDER BY pos DESC LIMIT 1), 0)"
+    )
 
 
 def migrations() -> tuple[Callable[[sqlite3.Connection], None], ...]:
     """Return every step from an empty file to the present tables, in order."""
-    return (_create, _note_keys, _note_software, _note_adverts, _note_sinks)
+    return (_create, _note_keys, _note_software, _note_adverts, _note_sinks, _note_limits)
 
 
 def migrate(connection: sqlite3.Connection) -> str:
@@ -128,6 +163,7 @@ def migrate(connection: sqlite3.Connection) -> str:
     StoreUnavailableError when a newer gateway wrote it, StoreDamagedError when it does not say
     what it is. The connection is in autocommit mode.
     """
+    connection.create_function("row_sum", -1, row_sum, deterministic=True)
     connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) STRICT")
     steps = migrations()
     done = _version(connection)
@@ -146,10 +182,28 @@ def migrate(connection: sqlite3.Connection) -> str:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    store_id = _store_id(connection)
+    cursors.check(connection)
+    return store_id
+
+
+def recognise(connection: sqlite3.Connection) -> str:
+    """Return the store id of a store with the present tables, as it is.
+
+    StoreUnavailableError when it has others, StoreDamagedError when it does not say what it is.
+    """
+    done, latest = _version(connection), len(migrations())
+    if done != latest:
+        advice = "start the gateway of this version once" if done < latest else "upgrade lilong"
+        problem = f"the store has schema {done}, this program knows {latest}; {advice}"
+        raise StoreUnavailableError(problem)
+    return _store_id(connection)
+
+
+def _store_id(connection: sqlite3.Connection) -> str:
     row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
     if row is None or not _STORE_ID.match(str(row[0])):
         raise StoreDamagedError("the store has lost its id")
-    cursors.check(connection)
     return str(row[0])
 
 
@@ -160,3 +214,9 @@ def _version(connection: sqlite3.Connection) -> int:
     if not str(row[0]).isdecimal():
         raise StoreDamagedError(f"the store has schema {row[0]!r}")
     return int(row[0])
+
+
+def unsummed(connection: sqlite3.Connection) -> int:
+    """Return up to which position batches are older than their checksum."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'unsummed'").fetchone()
+    return int(row[0]) if row is not None and str(row[0]).isdecimal() else 0

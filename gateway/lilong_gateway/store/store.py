@@ -2,25 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Container
 from collections.abc import Sequence as Several
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from lilong_gateway.config_store import Storage
 from lilong_gateway.config_uplink import MAIN
-from lilong_gateway.errors import StoreDamagedError, StoreError, StoreReplacedError
+from lilong_gateway.errors import (
+    StoreFullError,
+    StoreReplacedError,
+)
+from lilong_gateway.health.pulse import Pulse
 from lilong_gateway.logs import pairs
-from lilong_gateway.store import notices, reader, upkeep, writer
-from lilong_gateway.store.damage import aside_count, complete, replace
+from lilong_gateway.store import notices, quarantine, reader, tally, upkeep, writer
+from lilong_gateway.store.autonomy import note_rate
+from lilong_gateway.store.damage import aside_count, forget_aside
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.folder import make_folder
-from lilong_gateway.store.lock import FolderLock
+from lilong_gateway.store.expiry import Expired
+from lilong_gateway.store.holder import Holder
+from lilong_gateway.store.limits import ROW_BYTES
 from lilong_gateway.store.records import (
     Attempt,
     Believed,
     Committed,
-    Cursor,
     Entry,
     Known,
     Lane,
@@ -29,37 +37,55 @@ from lilong_gateway.store.records import (
     Rows,
     SinkCursors,
     SinkState,
-    Summary,
 )
+from lilong_gateway.store.relief import Relief, relieve
+from lilong_gateway.store.room import DISK
+from lilong_gateway.store.summary import Summary, summary
+from lilong_gateway.store.traces import Look, look_among
 
 T = TypeVar("T")
-_SPARED = 30
-"""Calls that fail at once after a damaged file could not be replaced: each try writes much."""
-
 _LOG = logging.getLogger(__name__)
 
 
 class Store:
     """Every call raises StoreError. After StoreDamagedError the next call meets a new store."""
 
-    def __init__(self, folder: Path, sinks: Several[str] = (MAIN,)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sinks: Several[str] = (MAIN,),
+        storage: Storage | None = None,
+        repair: Pulse | None = None,
+    ) -> None:
+        """Open nothing yet. sinks: the names of all; what all have confirmed may go.
+
+        repair: at work while long work goes on in the store that is no freeze.
+        """
         self.file = folder / "store.db"
+        self.stored_bytes = 0
+        """What batches took since the start."""
         self._sinks = tuple(sinks)
-        self.losses = 0
-        """Files put aside as damaged in this run; what nodes were told of them is void."""
+        self._storage = storage or Storage()
+        self._holder = Holder(self.file, self._storage, repair or Pulse())
+        self._unreported = Committed()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._database: Database | None = None
-        self._lock: FolderLock | None = None
-        self._spared = 0
-        self._failure = StoreError()
+
+    @property
+    def losses(self) -> int:
+        """Files put aside as damaged in this run; what nodes were told of them is void."""
+        return self._holder.losses
 
     async def open(self) -> str:
         """Create the folder and open the file; return the store id."""
         return await self._run(lambda database: database.store_id)
 
     async def commit(self, entries: Several[Entry]) -> Committed:
-        """Store entries in one transaction; on disk when this returns."""
-        return await self._run(lambda database: writer.commit(database, entries))
+        """Store entries; on disk when this returns. StoreError: offer all of them again.
+
+        They are one transaction, unless the log of a small store cannot take so many at once.
+        StoreFullError with alarms_only: offer those that are urgent.
+        """
+        return await self._run(lambda database: self._commit(database, entries))
 
     async def known(self, eui: bytes, epoch: int, descriptor_hash: bytes) -> Known:
         """Return what a node that says HELLO need not send again."""
@@ -75,40 +101,33 @@ class Store:
 
         def call(database: Database) -> list[Row]:
             _same(database, store_id)
-            return reader.rows_after(database, pos, limit)
+            return list(
+                self._sound(database, lambda: reader.rows_after(database, pos, limit)).rows
+            )
 
         return await self._run(call)
 
     async def attempts(self) -> list[Attempt]:
         """Return what became of all that was pushed to nodes, the oldest first."""
-
-        def call(database: Database) -> list[Attempt]:
-            with database.reading() as connection:
-                return reader.attempts(connection)
-
-        return await self._run(call)
+        return await self._read(reader.attempts)
 
     async def notices(self, limit: int) -> list[Noticed]:
         """Return up to limit alarms that were heard in advertisements, the latest last."""
-
-        def call(database: Database) -> list[Noticed]:
-            with database.reading() as connection:
-                return notices.latest(connection, limit)
-
-        return await self._run(call)
+        return await self._read(lambda connection: notices.latest(connection, limit))
 
     async def believed(self) -> Believed:
         """Return which advertisements are old: all those that were believed, and older ones."""
-
-        def call(database: Database) -> Believed:
-            with database.reading() as connection:
-                return notices.believed(connection)
-
-        return await self._run(call)
+        return await self._read(notices.believed)
 
     async def summary(self) -> Summary:
         """Return the state of the store in numbers."""
-        return await self._run(lambda database: reader.summary(database, self._sinks))
+
+        def call(database: Database) -> Summary:
+            held = self._holder.reserve.held
+            oldest_ms = self._holder.keeper.oldest_ms
+            return summary(database, self._sinks, reserve_held=held, oldest_by_class=oldest_ms)
+
+        return await self._run(call)
 
     async def lane_rows(
         self, store_id: str, lane: Lane, pos: int, limit: int, upto: int | None = None
@@ -120,7 +139,10 @@ class Store:
 
         def call(database: Database) -> Rows:
             _same(database, store_id)
-            return reader.lane_rows(database, lane, pos, limit, upto)
+            found = self._sound(
+                database, lambda: reader.lane_rows(database, lane, pos, limit, upto)
+            )
+            return Rows(found.rows, found.through)
 
         return await self._run(call)
 
@@ -136,11 +158,6 @@ class Store:
                 upkeep.save_cursors(database, sink, cursors)
 
         await self._run(call)
-
-    async def set_cursor(self, store_id: str, cursor: int) -> None:
-        """Remember what the main sink has confirmed of both lanes."""
-        both = Cursor(cursor), Cursor(cursor)
-        await self.save_cursors(store_id, MAIN, both)
 
     async def refuse(self, store_id: str, positions: Several[int], reason: str) -> None:
         """Note for a person what a sink cannot read, unless another store has been begun."""
@@ -166,10 +183,63 @@ class Store:
             lambda database: upkeep.prune(database, self._sinks, before_ms, limit)
         )
 
+    async def relieve(self, now_ms: int | None, *, full: bool) -> Relief:
+        """Take one step of making room, if there is too little; the reserve helps if it must.
+
+        full: something found no place, whatever the measures say.
+        """
+
+        def call(database: Database) -> Relief:
+            try:
+                last = self._storage.thin_last
+                done = relieve(database, self._sinks, last, now_ms, full=full)
+            except StoreFullError:
+                if not self._holder.reserve.give():
+                    raise
+                return Relief(more=True, cause=DISK)
+            if not done.cause:
+                self._holder.reserve.take()
+            return done
+
+        return await self._run(call)
+
+    async def expire(self, now_ms: int) -> Expired:
+        """Take one step of deleting what is older than its privacy class may be."""
+        return await self._run(lambda database: self._holder.keeper.expire(database, now_ms))
+
+    async def patrol(self, limit: int) -> bool:
+        """Look through up to limit batches for damage; False: all were looked at."""
+        return await self._run(lambda database: self._holder.keeper.patrol(database, limit))
+
+    async def tidy(self, now_ms: int | None) -> int:
+        """Keep quarantine, and the files that were set aside, within their bounds."""
+
+        def call(database: Database) -> int:
+            forget_aside(self.file, now_ms, self._storage.keep_s)
+            return quarantine.tidy(database, now_ms, self._storage.keep_s)
+
+        return await self._run(call)
+
+    async def note_rate(self, stored_bytes: int, passed_ms: int) -> None:
+        """Remember how much came in a time, for the hours that are left."""
+        await self._write(lambda connection: note_rate(connection, stored_bytes, passed_ms))
+
+    async def look_among(self, sought: Container[bytes], pos: int) -> Look:
+        """Look whether some batches above pos hold any of these items."""
+        return await self._read(lambda connection: look_among(connection, sought, pos))
+
+    async def note_traces(self, count: int) -> None:
+        """Remember that something deleted was found again."""
+        await self._write(lambda connection: tally.add(connection, tally.TRACES, count))
+
+    async def flush(self) -> bool:
+        """Empty the log, so that nothing deleted stands in it; False: a reader is in the way."""
+        return await self._run(Database.checkpoint)
+
     async def close(self) -> None:
         """Wait for what is under way and close the file."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._shut)
+        await loop.run_in_executor(self._thread, self._holder.close)
         self._thread.shutdown()
 
     @property
@@ -179,54 +249,43 @@ class Store:
 
     async def _run(self, call: Callable[[Database], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: self._call(call))
+        return await loop.run_in_executor(self._thread, lambda: self._holder.call(call))
 
-    def _call(self, call: Callable[[Database], T]) -> T:
-        database = self._opened()
-        try:
-            return call(database)
-        except StoreDamagedError as error:
-            self._database = None
-            database.close()
-            self._begin_anew(error)
-            raise
+    async def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        def call(database: Database) -> T:
+            with database.reading() as connection:
+                return read(connection)
 
-    def _opened(self) -> Database:
-        if self._database is not None:
-            return self._database
-        make_folder(self.file.parent)
-        if self._lock is None:
-            self._lock = FolderLock(self.file.parent)
-        complete(self.file)
-        try:
-            self._database = Database(self.file)
-        except StoreDamagedError as error:
-            return self._begin_anew(error)
-        return self._database
+        return await self._run(call)
 
-    def _begin_anew(self, error: StoreDamagedError) -> Database:
-        if self._spared:
-            self._spared -= 1
-            raise self._failure
-        try:
-            aside, saved = replace(self.file)
-        except StoreError as failure:
-            self._spared, self._failure = _SPARED, failure
-            raise
-        self.losses += 1
-        database = self._database = Database(self.file)
-        fields = {"error": error, "aside": aside, "store": database.store_id}
-        fields |= {"salvaged": saved.taken, "unreadable": saved.unreadable}
-        _LOG.error("store damaged %s", pairs(**fields))
-        return database
+    async def _write(self, write: Callable[[sqlite3.Connection], None]) -> None:
+        def call(database: Database) -> None:
+            with database.transaction() as connection:
+                write(connection)
 
-    def _shut(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        await self._run(call)
+
+    def _commit(self, database: Database, entries: Several[Entry]) -> Committed:
+        """Commit piece by piece; what earlier pieces did is told when all are done."""
+        most = database.limits.most_entries
+        for start in range(0, len(entries), most):
+            done = writer.commit(database, entries[start : start + most])
+            self._unreported = self._unreported.plus(done)
+            self.stored_bytes += done.size_bytes + done.stored * ROW_BYTES
+        done, self._unreported = self._unreported, Committed()
+        return done
+
+    def _sound(self, database: Database, read: Callable[[], reader.Found]) -> reader.Found:
+        """Read; what is damaged goes to quarantine."""
+        found = read()
+        if found.damaged:
+            with suppress(StoreFullError):
+                quarantine.set_aside(database, found.damaged)
+            _LOG.error(
+                "damaged on disk, in quarantine now %s",
+                pairs(batches=len(found.damaged), first=found.damaged[0]),
+            )
+        return found
 
 
 def _same(database: Database, store_id: str) -> None:

@@ -1,22 +1,25 @@
 """Keeping the store in order: the sinks' cursors, pending times, pruning."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from lilong_gateway.store import notices, timing
 from lilong_gateway.store.checksum import checksum
-from lilong_gateway.store.cursors import confirmed, last_position, of_sink, save
+from lilong_gateway.store.cursors import delivered, last_position, of_sink, save
 from lilong_gateway.store.database import Database
-from lilong_gateway.store.records import Cursor, SinkCursors, SinkState, Slot
+from lilong_gateway.store.records import Cursor, Lane, SinkCursors, SinkState, Slot
+from lilong_gateway.store.removal import remove
 
-_PRUNE = """DELETE FROM batch WHERE pos IN (
-    SELECT b.pos FROM batch b JOIN stream s
-        ON s.node = b.node AND s.epoch = b.epoch AND s.stream = b.stream
-    WHERE b.pos <= CASE WHEN b.stream = 0 THEN ?1 ELSE ?2 END AND b.pos <= MAX(?1, ?2)
-        AND b.received_ms < ?3 AND b.seq < s.next
-    ORDER BY b.pos LIMIT ?4)"""
+_OF_LANE = {
+    Lane.ALARM: """SELECT pos, received_ms FROM batch INDEXED BY batch_alarm
+        WHERE pos > ? AND pos <= ? AND stream = 0 ORDER BY pos LIMIT ?""",
+    Lane.REST: """SELECT pos, received_ms FROM batch NOT INDEXED
+        WHERE pos > ? AND pos <= ? AND stream != 0 ORDER BY pos LIMIT ?""",
+}
 
-_UNDATED = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.item, b.quality, b.offset_ms,
-    b.last_ms, own.epoch_ms, present.epoch_ms FROM batch b JOIN node n ON n.id = b.node
+_UNDATED = """SELECT b.pos, n.eui, b.epoch, b.stream, b.seq, b.descriptor, b.item, b.quality,
+    b.offset_ms, b.last_ms, own.epoch_ms, present.epoch_ms
+    FROM batch b JOIN node n ON n.id = b.node
     LEFT JOIN boot own ON own.node = b.node AND own.boot_id = b.boot_id
     LEFT JOIN boot present ON present.node = b.node AND present.boot_id = n.boot_id
         AND n.boot_id != b.boot_id
@@ -55,13 +58,20 @@ def refuse(database: Database, positions: Iterable[int], reason: str) -> None:
 def prune(database: Database, sinks: Iterable[str], before_ms: int, limit: int) -> int:
     """Delete up to limit batches received before before_ms that all sinks confirmed; how many.
 
-    A row beyond its stream's next stays: it is the only record that it was received. Up to limit
-    notices that were settled before then go too.
+    Up to limit notices that were settled before then go too.
     """
-    with database.transaction() as connection:
+    with database.transaction(3 * limit) as connection:
         notices.prune(connection, before_ms, limit)
-        upto = confirmed(connection, sinks)
-        return connection.execute(_PRUNE, (*upto, before_ms, limit)).rowcount
+        old: list[int] = []
+        for lane, ranges in zip(Lane, delivered(connection, sinks), strict=True):
+            for first, last in ranges:
+                found = connection.execute(_OF_LANE[lane], (first, last, limit))
+                old += [pos for pos, _ in takewhile(lambda row: _is_before(row, before_ms), found)]
+        return remove(connection, sorted(old)[:limit], "delivered")
+
+
+def _is_before(row: tuple[int, object], before_ms: int) -> bool:
+    return isinstance(row[1], int) and row[1] < before_ms
 
 
 def settle(database: Database, now_ms: int, limit: int, *, give_up: bool) -> int:
@@ -73,14 +83,14 @@ def settle(database: Database, now_ms: int, limit: int, *, give_up: bool) -> int
     with database.transaction() as connection:
         settled = []
         for pos, *found in connection.execute(_UNDATED, (limit,)):
-            slot, item = Slot(*found[:4]), found[4]
-            known, known_ms, last_ms, own_ms, present_ms = found[5:]
+            slot, descriptor, item = Slot(*found[:4]), found[4], found[5]
+            known, known_ms, last_ms, own_ms, present_ms = found[6:]
             quality, offset_ms = known, known_ms
             if quality == timing.PENDING:
                 if own_ms is None and not give_up:
                     continue
                 quality, offset_ms = timing.resolve(own_ms, present_ms, now_ms, last_ms)
-            check = checksum(slot, quality, offset_ms, item)
+            check = checksum(slot, descriptor, quality, offset_ms, item)
             settled.append((quality, offset_ms, now_ms, check, pos))
         connection.executemany(_SETTLE, settled)
         return len(settled)

@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Sequence as Several
 
+from lilong_gateway.errors import StoreFullError
 from lilong_gateway.store import timing
-from lilong_gateway.store.checksum import checksum
-from lilong_gateway.store.classes import Classes
+from lilong_gateway.store.checksum import checksum, row_sum
 from lilong_gateway.store.database import Database
+from lilong_gateway.store.limits import ENTRY_BYTES, ROW_BYTES
+from lilong_gateway.store.memory import Node
 from lilong_gateway.store.notices import ALARMS, CONFIRMED, GONE, NoticeWriter
 from lilong_gateway.store.records import (
     Advance,
@@ -23,7 +25,9 @@ from lilong_gateway.store.records import (
     Slot,
     Unreadable,
 )
+from lilong_gateway.store.room import measure
 from lilong_gateway.store.sequence import Sequence
+from lilong_gateway.store.streams import load_sequence, save_sequences
 
 _BOOTS_KEPT = 256
 """Boots remembered of one node; a node that resets in a loop must not fill the disk."""
@@ -39,37 +43,41 @@ _INSERT = """INSERT INTO batch (node, epoch, stream, seq, descriptor, quality, o
 def commit(database: Database, entries: Several[Entry]) -> Committed:
     """Store the entries in order; on disk when this returns. StoreError: nothing was stored.
 
-    A batch that is already durable counts as a duplicate and changes nothing.
+    A batch that is already durable counts as a duplicate and changes nothing. StoreFullError with
+    alarms_only: without the batches of other streams they could be stored.
     """
-    with database.transaction() as connection:
-        work = _Transaction(connection, database.classes)
+    if measure(database).is_for_alarms(len(entries) * ENTRY_BYTES) and _is_too_much(
+        database, entries
+    ):
+        problem = f"{database.full_error()}; what room is left is for alarms"
+        raise StoreFullError(problem, alarms_only=True)
+    database.memory.tidy()
+    with database.transaction(len(entries)) as connection:
+        work = _Transaction(connection, database)
         for entry in entries:
             work.take(entry)
         return work.finish()
 
 
-class _Node:
-    """A row of the table node, as this transaction sees it."""
-
-    def __init__(
-        self, number: int, descriptor: int | None, boot_id: int | None, epoch: int | None
-    ) -> None:
-        self.number = number
-        self.descriptor = descriptor
-        self.boot_id = boot_id
-        self.epoch = epoch
-        self.epochs: dict[int, int | None] = {}
+def _is_too_much(database: Database, entries: Several[Entry]) -> bool:
+    """Whether what is not urgent would take of the room that is for alarms."""
+    sizes = [
+        ROW_BYTES if isinstance(entry, Missing) else len(entry.item) + ROW_BYTES
+        for entry in entries
+        if isinstance(entry, Arrival | Unreadable | Missing) and entry.slot.stream != ALARMS
+    ]
+    return bool(sizes) and measure(database).is_for_alarms(sum(sizes) * 5 // 4)
 
 
 class _Transaction:
-    def __init__(self, connection: sqlite3.Connection, classes: Classes) -> None:
+    def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
         self._connection = connection
-        self._classes = classes
+        self._classes = database.classes
+        self._memory = database.memory
         self._notices = NoticeWriter(connection)
-        self._nodes: dict[bytes, _Node] = {}
-        self._streams: dict[tuple[int, int, int], Sequence] = {}
         self._rows: list[tuple[object, ...]] = []
-        self._heard: dict[int, int] = {}
+        self._streams: dict[tuple[int, int, int], tuple[Sequence, int | None]] = {}
+        self._size_bytes = 0
         self._readings = 0
         self._duplicates = 0
         self._quarantined = 0
@@ -98,39 +106,38 @@ class _Transaction:
 
     def finish(self) -> Committed:
         self._connection.executemany(_INSERT, self._rows)
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO stream (node, epoch, stream, next) VALUES (?, ?, ?, ?)",
-            [(*key, sequence.next) for key, sequence in self._streams.items()],
-        )
-        self._connection.executemany(
-            "UPDATE node SET heard_ms = ? WHERE id = ?",
-            [(heard_ms, number) for number, heard_ms in self._heard.items()],
-        )
+        save_sequences(self._connection, self._streams)
         return Committed(
             *(len(self._rows), self._readings, self._duplicates, self._quarantined),
             tuple(self._notices.changed),
+            self._size_bytes,
         )
 
     def _take_arrival(self, entry: Arrival) -> None:
-        eui, epoch, stream, seq = entry.slot
-        node = self._node(eui)
-        if not self._pass(node, entry.slot, CONFIRMED, entry.received_ms):
+        slot = entry.slot
+        eui, epoch, stream, seq = slot
+        node = self._memory.nodes.get(eui) or self._node(eui)
+        received_ms = entry.received_ms
+        if not self._pass(node, slot, CONFIRMED, received_ms):
             return
-        if entry.received_ms is not None:
-            self._heard[node.number] = entry.received_ms
+        if received_ms is not None:
+            key = (node.number, epoch, stream)
+            self._streams[key] = self._streams[key][0], received_ms
         quality, offset_ms = self._time(node, entry)
         last_ms = None if entry.boot is None else entry.last_ms
-        privacy = self._classes.strictest(self._connection, node.descriptor, entry.channels)
+        descriptor, item = node.descriptor, entry.item
+        privacy = self._classes.strictest(self._connection, descriptor, entry.channels)
         self._readings += entry.readings
+        self._size_bytes += len(item)
         self._rows.append(
             (
-                *(node.number, epoch, stream, seq, node.descriptor, quality, offset_ms),
-                *(entry.boot, last_ms, entry.received_ms, entry.readings, entry.item, privacy),
-                checksum(entry.slot, quality, offset_ms, entry.item),
+                *(node.number, epoch, stream, seq, descriptor, quality, offset_ms),
+                *(entry.boot, last_ms, received_ms, entry.readings, item, privacy),
+                checksum(slot, descriptor, quality, offset_ms, item),
             )
         )
 
-    def _time(self, node: _Node, entry: Arrival) -> tuple[str, int | None]:
+    def _time(self, node: Node, entry: Arrival) -> tuple[str, int | None]:
         if entry.boot is None:
             return timing.SYNCED, None
         own_ms = self._epoch_ms(node, entry.boot)
@@ -164,7 +171,7 @@ class _Transaction:
         self._quarantine(node, slot, entry.reason, entry.received_ms, entry.item)
 
     def _quarantine(
-        self, node: _Node, slot: Slot, reason: str, received_ms: int | None, item: bytes
+        self, node: Node, slot: Slot, reason: str, received_ms: int | None, item: bytes
     ) -> None:
         self._connection.execute(
             "INSERT INTO quarantine (node, epoch, stream, seq, reason, received_ms, item)"
@@ -180,7 +187,7 @@ class _Transaction:
         if passed and self._stream(node, slot.epoch, slot.stream).next <= slot.seq:
             self._quarantine(node, slot, "given up by the node", entry.received_ms, b"")
 
-    def _pass(self, node: _Node, slot: Slot, outcome: str, now_ms: int | None) -> bool:
+    def _pass(self, node: Node, slot: Slot, outcome: str, now_ms: int | None) -> bool:
         """Whether a batch is new; what was noticed of its alarm is settled in either case."""
         if slot.stream == ALARMS:
             self._notices.settle(node.number, slot, outcome, now_ms)
@@ -217,6 +224,11 @@ class _Transaction:
                 " ((SELECT id FROM descriptor WHERE node = ?1 AND hash = ?2), ?1, ?2, ?3, ?4)",
                 (node.number, entry.hash, entry.version, entry.descriptor),
             )
+            self._connection.execute(
+                "UPDATE descriptor SET sum = row_sum(id, node, body) WHERE node = ? AND hash = ?",
+                (node.number, entry.hash),
+            )
+            self._classes.forget()
         row = self._connection.execute(
             "SELECT id FROM descriptor WHERE node = ? AND hash = ?", (node.number, entry.hash)
         ).fetchone()
@@ -229,12 +241,14 @@ class _Transaction:
         if entry.epoch_ms is not None:
             self._note_boot(node, entry.boot_id, entry.epoch_ms, entry.uncertainty_ms)
 
-    def _note_boot(self, node: _Node, boot_id: int, epoch_ms: int, uncertainty_ms: int) -> None:
+    def _note_boot(self, node: Node, boot_id: int, epoch_ms: int, uncertainty_ms: int) -> None:
+        told = (node.number, boot_id, epoch_ms)
         self._connection.execute(
-            "INSERT INTO boot (node, boot_id, epoch_ms, uncertainty_ms) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (node, boot_id) DO UPDATE SET epoch_ms = excluded.epoch_ms,"
-            " uncertainty_ms = excluded.uncertainty_ms",
-            (node.number, boot_id, epoch_ms, uncertainty_ms),
+            "INSERT INTO boot (node, boot_id, epoch_ms, uncertainty_ms, sum)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (node, boot_id) DO UPDATE SET"
+            " epoch_ms = excluded.epoch_ms, uncertainty_ms = excluded.uncertainty_ms,"
+            " sum = excluded.sum",
+            (*told, uncertainty_ms, row_sum(*told)),
         )
         self._connection.execute(
             "DELETE FROM boot WHERE node = ?1 AND id <= (SELECT id FROM boot WHERE node = ?1"
@@ -243,48 +257,42 @@ class _Transaction:
         )
         node.epochs[boot_id] = epoch_ms
 
-    def _node(self, eui: bytes) -> _Node:
-        node = self._nodes.get(eui)
+    def _node(self, eui: bytes) -> Node:
+        node = self._memory.nodes.get(eui)
         if node is None:
             self._connection.execute("INSERT OR IGNORE INTO node (eui) VALUES (?)", (eui,))
             row = self._connection.execute(
                 "SELECT id, descriptor, boot_id, epoch FROM node WHERE eui = ?", (eui,)
             ).fetchone()
-            node = self._nodes[eui] = _Node(*row)
+            node = self._memory.nodes[eui] = Node(*row)
         return node
 
-    def _epoch_ms(self, node: _Node, boot_id: int) -> int | None:
+    def _epoch_ms(self, node: Node, boot_id: int) -> int | None:
         if boot_id not in node.epochs:
+            self._memory.tidy_node(node)
             row = self._connection.execute(
-                "SELECT epoch_ms FROM boot WHERE node = ? AND boot_id = ?", (node.number, boot_id)
+                "SELECT epoch_ms, sum FROM boot WHERE node = ? AND boot_id = ?",
+                (node.number, boot_id),
             ).fetchone()
-            node.epochs[boot_id] = row[0] if row else None
+            sound = row is not None and row[1] == row_sum(node.number, boot_id, row[0])
+            node.epochs[boot_id] = row[0] if sound else None
         return node.epochs[boot_id]
 
-    def _stream(self, node: _Node, epoch: int, stream: int) -> Sequence:
+    def _stream(self, node: Node, epoch: int, stream: int) -> Sequence:
+        """Return the sequence; what is done to it is written when the transaction ends."""
         key = (node.number, epoch, stream)
-        sequence = self._streams.get(key)
+        taken = self._streams.get(key)
+        if taken is not None:
+            return taken[0]
+        sequence = node.streams.get((epoch, stream))
         if sequence is None:
-            sequence = self._streams[key] = load_sequence(self._connection, *key)
+            sequence = load_sequence(self._connection, *key)
             if node.epoch != epoch:
                 node.epoch = epoch
+                node.streams.clear()
                 self._connection.execute(
                     "UPDATE node SET epoch = ? WHERE id = ?", (epoch, node.number)
                 )
+            node.streams[epoch, stream] = sequence
+        self._streams[key] = sequence, None
         return sequence
-
-
-def load_sequence(connection: sqlite3.Connection, node: int, epoch: int, stream: int) -> Sequence:
-    """Return what is durable of one stream."""
-    row = connection.execute(
-        "SELECT next FROM stream WHERE node = ? AND epoch = ? AND stream = ?",
-        (node, epoch, stream),
-    ).fetchone()
-    first = row[0] if row else 0
-    beyond = connection.execute(
-        "SELECT seq FROM batch WHERE node = ?1 AND epoch = ?2 AND stream = ?3 AND seq >= ?4"
-        " UNION ALL SELECT seq FROM quarantine"
-        " WHERE node = ?1 AND epoch = ?2 AND stream = ?3 AND seq >= ?4",
-        (node, epoch, stream, first),
-    )
-    return Sequence(first, (seq for (seq,) in beyond))

@@ -35,7 +35,7 @@ class Format(Protocol):
         ...
 
     def begin(self) -> Sequence[Message]:
-        """Forget what an earlier connection was told, and return what a new one is greeted with."""
+        """Forget what an earlier connection was told; return what a new one is greeted with."""
         ...
 
     def heard(self, topic: str, payload: bytes) -> Sequence[Message]:

@@ -1,23 +1,40 @@
-"""The city's receipts: JSON {"store": "<store id>", "positions": [[from, to], ...]}."""
+"""The city's receipts: JSON {"store": "<store id>", "positions": [[from, to], ...]}.
+
+Optional "refused", ranges too: what the city cannot read and has set aside.
+"""
 
 import json
+from typing import NamedTuple
 
 _BYTES = 65_536
 _RANGES = 1000
 """Of one receipt; against a sender gone mad. What is left out comes again."""
 
+Ranges = list[tuple[int, int]]
 
-def parse_receipt(payload: bytes, store_id: str) -> list[tuple[int, int]] | None:
-    """Return the closed ranges of positions; [] for another store, None for anything else."""
+
+class Receipt(NamedTuple):
+    """Closed ranges of positions."""
+
+    held: Ranges
+    refused: Ranges
+
+
+def parse_receipt(payload: bytes, store_id: str) -> Receipt | None:
+    """Return what is held and refused; nothing for another store, None for anything else."""
     if len(payload) > _BYTES:
         return None
     try:
         receipt = json.loads(payload)
-        store, positions = receipt["store"], receipt["positions"]
-        ranges = [_range(found) for found in positions[:_RANGES]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        store = receipt["store"]
+        held, refused = _ranges(receipt["positions"]), _ranges(receipt.get("refused", []))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return ranges if store == store_id else []
+    return Receipt(held, refused) if store == store_id else Receipt([], [])
+
+
+def _ranges(found: list[object]) -> Ranges:
+    return [_range(one) for one in found[:_RANGES]]
 
 
 def _range(found: object) -> tuple[int, int]:

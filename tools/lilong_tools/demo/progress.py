@@ -131,7 +131,7 @@ class Progress:
 
     def _uplink(self) -> str:
         try:
-            uplink = json.loads(self._status.read_text("utf-8"))["uplink"]
+            (uplink,) = json.loads(self._status.read_text("utf-8"))["uplink"].values()
             return f"MQTT {uplink['connected']}" if uplink["connected"] else "no broker"
         except (OSError, ValueError, KeyError, TypeError):
             return "starting"

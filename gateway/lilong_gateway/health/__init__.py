@@ -1,0 +1,1 @@
+"""Whether the gateway is well, and who is told."""
