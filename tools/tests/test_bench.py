@@ -48,16 +48,6 @@ def test_digits_that_no_sensor_gives_are_rounded_unless_all_are_wanted(tmp_path:
     assert sizes[0] < 2 < sizes[1]
 
 
-def test_the_gateway_bench_stores_every_batch_it_counts(tmp_path: Path) -> None:
-    figures = bench(
-        "gateway", "--nodes", "3", "--batches", "20", "--readings", "10", "--folder", str(tmp_path)
-    )
-    assert figures["batches"] == 60
-    assert figures["readings"] == 600
-    assert figures["ratio_to_sqlite_alone"] > 0
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.usefixtures("micropython32")
 def test_a_node_keeps_within_its_memory_and_its_flash_and_no_power_cut_does_harm() -> None:
     found = bench("node", "--days", "1")

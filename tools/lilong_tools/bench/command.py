@@ -3,12 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lilong_tools.bench.firmware import measure_firmware
-from lilong_tools.bench.gateway import measure_gateway
+from lilong_tools.bench.gateway import figures as gateway_figures
 from lilong_tools.bench.node import measure_node
 from lilong_tools.bench.node_memory import SCENARIOS, measure_memory
 from lilong_tools.bench.wire import SIZES, measure_wire, timed_batches
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="WHAT")
     for name, told, add in (
         ("wire", "bytes a reading of recordings, beside other formats", _add_wire),
-        ("gateway", "batches a second, beside SQLite alone", _add_gateway),
+        ("gateway", "load, wear, delays, backlog and idling, beside a peer", _add_gateway),
         ("node", "memory, times, wear and power cuts, on MicroPython", _add_node),
         ("ble", "rounds, alarms, goodput and adverts on the virtual radio", _add_ble),
     ):
@@ -51,15 +51,45 @@ def _add_wire(kind: argparse.ArgumentParser) -> None:
 
 
 def _add_gateway(kind: argparse.ArgumentParser) -> None:
-    kind.add_argument("--nodes", type=count, default=64, metavar="N", help="sessions (64)")
+    parts = gateway_figures.PARTS
     kind.add_argument(
-        "--batches", type=count, default=320, metavar="N", help="batches a node (320)"
-    )
-    kind.add_argument(
-        "--readings", type=count, default=60, metavar="N", help="readings a batch (60)"
+        "--part", action="append", choices=parts, help="measure this only; again for more"
     )
     kind.add_argument(
         "--folder", type=Path, help="where the stores are written (default: the temporary folder)"
+    )
+    for name, told in (
+        ("nodes", "sessions that deliver as fast as it goes"),
+        ("batches", "batches of each of them"),
+        ("readings", "readings a batch"),
+        ("trickle", "batches that come one by one"),
+        ("sessions", "sessions of the paced load"),
+        ("rate", "batches a second of the paced load"),
+        ("registered", "nodes that are known while nothing happens"),
+        ("replay-nodes", "nodes of the backlog, each with a batch a minute"),
+        ("replay-minutes", "minutes of the backlog"),
+        ("peer-records", "records that the peer takes"),
+    ):
+        _add_wish(kind, name, count, "N", told)
+    for name, told in (
+        ("ack-s", "how long the paced load lasts"),
+        ("idle-s", "how long nothing happens"),
+        ("replay-s", "how long the backlog may take; what is left then is not waited for"),
+    ):
+        _add_wish(kind, name, positive_seconds, "S", told)
+
+
+def _add_wish(
+    kind: argparse.ArgumentParser,
+    name: str,
+    read: Callable[[str], float],
+    letter: str,
+    told: str,
+) -> None:
+    """Add an option of a field of Wish, with that field's default."""
+    usual = gateway_figures.Wish.__dataclass_fields__[name.replace("-", "_")].default
+    kind.add_argument(
+        f"--{name}", type=read, default=usual, metavar=letter, help=f"{told} ({usual:g})"
     )
 
 
@@ -101,8 +131,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.kind == "wire":
         found, lines = _wire(options)
     elif options.kind == "gateway":
-        found = measure_gateway(options.nodes, options.batches, options.readings, options.folder)
-        lines = _rows(found)
+        found, lines, sound = _gateway(options)
     else:
         micropython = find_micropython32()
         found = measure_firmware(micropython)
@@ -122,6 +151,14 @@ def _ble(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
     )
     found = figures.measure_ble(wish, find_micropython32())
     return found, list(figures.lines(found)), figures.is_sound(found)
+
+
+def _gateway(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
+    fields = gateway_figures.Wish.__dataclass_fields__.keys() - {"parts"}
+    chosen = {name: getattr(options, name) for name in fields}
+    wish = gateway_figures.Wish(parts=options.part or gateway_figures.PARTS, **chosen)
+    found = gateway_figures.measure_gateway(wish)
+    return found, list(gateway_figures.lines(found)), gateway_figures.is_sound(found)
 
 
 def _wire(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

@@ -1,0 +1,1 @@
+"""What the gateway takes, keeps, costs and hands on: `lilong bench gateway`."""
