@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 TYPINGS := $(VENV)/typings/ready
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
-.PHONY: setup demo test fuzz chaos radio lint types firmware docs format lock clean again
+.PHONY: setup demo test fuzz chaos survival radio lint types firmware docs format lock clean again
 
 setup: $(READY)
 
@@ -57,9 +57,16 @@ fuzz: setup
 	@echo "Attacking both ends of the wire for $(SECONDS) s."
 	@$(PYTHON) protocol/tests/fuzz.py --seconds $(SECONDS)
 
-# Kills, pulls and noise at random on a whole street: make chaos SECONDS=600 SEED=2
+# Kills, cuts, damages and fills at random, and accounts for every batch: make chaos RUNS=1000 SEED=2
 SEED ?= 1
+RUNS ?= 50
+JOBS ?= $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN))))
 chaos: setup
+	@echo "Breaking gateways, $(RUNS) runs, seed $(SEED)."
+	@$(PYTHON) tools/tests/chaos --runs $(RUNS) --seed $(SEED) --jobs $(JOBS)
+
+# Kills, pulls and noise on a street of MicroPython nodes: make survival SECONDS=600 SEED=2
+survival: setup
 	@echo "Breaking a street for $(SECONDS) s, seed $(SEED)."
 	@LILONG_SURVIVAL_S=$(SECONDS) LILONG_SURVIVAL_SEED=$(SEED) \
 		$(PYTHON) -m pytest -s tools/tests/test_survival.py -k whatever
