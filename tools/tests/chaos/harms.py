@@ -173,7 +173,8 @@ class Harms:
             if store.exists():
                 if name not in damage.HARMLESS:
                     self.excusable |= street.acknowledged()
-                damage.KINDS[name](store, self._dice)
+                with contextlib.suppress(OSError):  # a full disk takes no garbage either
+                    damage.KINDS[name](store, self._dice)
             street.gateway.release()
         return name
 
