@@ -11,6 +11,7 @@ import pytest
 from lilong_gateway.__main__ import _parser as gateway_parser
 from lilong_tools.__main__ import _COMMANDS, command_parser
 from lilong_tools.city.pack import read_pack
+from lilong_tools.city.parts import Cutter
 from lilong_tools.demo.ledger import Account
 from lilong_tools.demo.report import Heap, Played, Report
 
@@ -154,6 +155,8 @@ def test_the_city_reads_the_example_of_its_page():
     blocks = re.findall(
         r"```json\n(.*?)```", (ROOT / "docs/city.md").read_text("utf-8"), re.DOTALL
     )
-    pack = read_pack(blocks[0].encode())
-    assert len(pack.records) == 2
-    assert set(json.loads(blocks[1])) == {"store", "positions"}
+    assert len(read_pack(blocks[0].encode()).records) == 2
+    many = [read_pack(part.payload) for part in Cutter().parts(blocks[1].encode())]
+    assert [len(pack.records) for pack in many] == [2, 1]
+    assert (many[1].one_in, many[1].late) == (4, True)
+    assert set(json.loads(blocks[2])) == {"store", "positions"}
