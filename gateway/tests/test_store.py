@@ -532,3 +532,13 @@ def test_a_descriptor_of_another_node_says_nothing_of_a_batch(database: Database
     writer.commit(database, [described(9, 5), other, batch(0)])
     database.connection.execute("UPDATE batch SET descriptor = 2")
     assert reader.rows_after(database, 0, 9).damaged == (1,)
+
+
+async def test_what_is_stored_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    await store.open()
+    await store.commit([batch(0)])
+    modes = {file.name: file.stat().st_mode & 0o077 for file in (tmp_path / "data").iterdir()}
+    assert set(modes) >= {"store.db", "store.db-wal"}
+    assert set(modes.values()) == {0}
+    await store.close()

@@ -57,6 +57,7 @@ class Database:
         self.classes = Classes()
         self.memory = Memory()
         with translated(file):
+            file.touch(0o600)  # SQLite gives its log the same mode
             self.connection = sqlite3.connect(file, isolation_level=None, timeout=_WAIT_MS / 1000)
             self.connection.text_factory = as_text
             try:
