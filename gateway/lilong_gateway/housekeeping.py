@@ -36,11 +36,9 @@ class Housekeeping:
         ingest: Ingest,
         committed: asyncio.Event,
         clock: Clock,
-        storage: Storage | int,
+        storage: Storage,
         pulse: Pulse | None = None,
     ) -> None:
-        if isinstance(storage, int):
-            storage = Storage(keep_confirmed_s=storage)
         self.dated = 0
         self._pulse = pulse or Pulse()
         self._pressure = Pressure(store, self._pulse)

@@ -43,7 +43,9 @@ class House:
         self.committed = asyncio.Event()
         self.ingest = Ingest(self.store, asyncio.Event(), Backoff(lambda: 0.5, 0.1, 1.0))
         self.keeping = Housekeeping(
-            *(self.store, self.ingest, self.committed, self.clock), storage or 3600, self.pulse
+            *(self.store, self.ingest, self.committed, self.clock),
+            storage or Storage(keep_confirmed_s=3600),
+            self.pulse,
         )
 
     async def qualities(self) -> list[str]:
