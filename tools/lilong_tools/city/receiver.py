@@ -15,6 +15,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from lilong_tools.cancellation import heed_cancellation
 from lilong_tools.city.address import Address
 from lilong_tools.city.receipts import Held, receipts_of
 from lilong_tools.city.store import Arrival, CityStore, StoreError
@@ -137,12 +138,14 @@ class Receiver:
 
     async def _collect(self, client: _Client, arrivals: asyncio.Queue[_Received]) -> None:
         async for message in client.messages:
+            heed_cancellation()
             self.last_arrival_s = time.monotonic()
             await arrivals.put((message, _arrival(message)))
 
     async def _settle(self, client: _Client, arrivals: asyncio.Queue[_Received]) -> None:
         await client.subscribe(f"{self._prefix}/{self._site}/+/telemetry/+", qos=1)
         while True:
+            heed_cancellation()
             group = [await arrivals.get()]
             size = len(group[0][1].payload)
             while len(group) < _GROUP and size < _GROUP_BYTES and not arrivals.empty():
