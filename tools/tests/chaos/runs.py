@@ -89,7 +89,7 @@ def perform(order):
     began_s = time.monotonic()
     try:
         asyncio.run(_bounded(order, folder, outcome))
-    except Exception:  # noqa: BLE001 - one run that breaks must not end a campaign
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - one run must not end them all
         outcome.broken = 1
         outcome.notes.append(traceback.format_exc())
     finally:
