@@ -193,7 +193,7 @@ def test_a_second_signal_gives_up_waiting_and_says_so(demo, tmp_path):
 def test_the_gateway_accepts_what_is_written_for_it(tmp_path):
     plans = scenario_plans(7)
     config = load_config(write_gateway(tmp_path, plans, Address("::1", 1883), "json", "demo"))
-    assert (config.keys.stat().st_mode & 0o777, config.uplink.confirm) == (0o600, "city")
+    assert (config.keys.stat().st_mode & 0o777, config.uplinks[0].confirm) == (0o600, "city")
     vitals = [plan.eui for plan in plans if plan.title == "vital signs"]
     assert [grant.eui.hex() for grant in config.grants] == vitals
     assert all(grant.classes == {3} and grant.reason for grant in config.grants)

@@ -18,6 +18,9 @@ _PACKAGE = "__init__.py"
 _OF_CPYTHON = frozenset({"cryptography"})
 """Libraries that no node has; a module which imports one is the gateway's half."""
 
+_NOT_ON_NODES = frozenset({"TYPE_CHECKING", "ROOMY"})
+"""Conditions (lilong_protocol.portable) that no node meets."""
+
 
 class SourceTree:
     """Where the packages of the application are, by their names."""
@@ -109,7 +112,7 @@ def _parsed(path: Path) -> ast.Module:
 def _imported(node: ast.AST) -> Iterator[tuple[str, bool]]:
     """Give each name that is imported, and whether it is certainly that of a module.
 
-    What only the type checker reads is left out.
+    What only the type checker or CPython reads is left out.
     """
     if isinstance(node, ast.Import):
         yield from ((alias.name, True) for alias in node.names)
@@ -117,7 +120,7 @@ def _imported(node: ast.AST) -> Iterator[tuple[str, bool]]:
         yield node.module, True
         yield from ((f"{node.module}.{alias.name}", False) for alias in node.names)
     children: list[ast.AST] = list(ast.iter_child_nodes(node))
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+    if isinstance(node, ast.If) and ast.unparse(node.test) in _NOT_ON_NODES:
         children = list(node.orelse)
     for child in children:
         yield from _imported(child)
