@@ -307,13 +307,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, seed: int) -> Non
 def test_a_full_disk_takes_alarms_then_reserve_and_thinning_make_room(
     tmp_path: Path,
 ) -> None:
-    if shutil.which("unshare") is None:
-        pytest.skip("no unshare here: no disk of our own to fill")
-    inside = ["unshare", "-rm"]
-    if subprocess.run([*inside, "mount", "-t", "tmpfs", "x", tmp_path], check=False).returncode:
-        pytest.skip("mounting a small disk is not permitted here")
-    command = [*inside, sys.executable, HERE / "fill_the_disk.py", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = on_a_small_disk("fill_the_disk.py", tmp_path)
     assert done.stdout.splitlines() == [
         "reserve=True",
         "full=no room left alarms=True kept=True",
@@ -321,6 +315,21 @@ def test_a_full_disk_takes_alarms_then_reserve_and_thinning_make_room(
         "again=40 alarms=True",
         "reserve=True counted=True",
     ], done
+
+
+def test_nothing_is_thinned_for_a_disk_that_others_have_filled(tmp_path: Path) -> None:
+    done = on_a_small_disk("crowd_the_disk.py", tmp_path)
+    assert done.stdout == "refused=True thinned=0 kept=500\n", done
+
+
+def on_a_small_disk(program: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here: no disk of our own to fill")
+    inside = ["unshare", "-rm"]
+    if subprocess.run([*inside, "mount", "-t", "tmpfs", "x", folder], check=False).returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    command = [*inside, sys.executable, HERE / program, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 async def test_a_damaged_file_is_put_aside_and_a_new_store_begun(tmp_path: Path) -> None:

@@ -214,3 +214,12 @@ def free_bytes(folder: Path) -> int:
     except OSError:
         return 1 << 62
     return room.f_bavail * room.f_frsize
+
+
+def disk_bytes(folder: Path) -> int:
+    """Return how large the disk of a folder is, 0 if it cannot be told."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return 0
+    return room.f_blocks * room.f_frsize

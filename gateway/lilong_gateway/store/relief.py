@@ -67,6 +67,8 @@ def _step(
     pruned = prune(database, sinks, _FAR_MS, _STEP)
     if pruned:
         return Relief(more=True, began=began, cause=room.cause, pruned=pruned)
+    if not room.may_thin:
+        return Relief(began=began, exhausted=True, cause=room.cause)
     done = thin(database, sinks, last, _STEP, now_ms)
     found = done.looked_at > 0
     return Relief(*(found, began), exhausted=not found, cause=room.cause, thinned=done.batches)

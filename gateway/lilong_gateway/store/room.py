@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lilong_gateway.store.database import Database, free_bytes
+from lilong_gateway.store.database import Database, disk_bytes, free_bytes
 
 CAP = "cap"
 DISK = "disk"
@@ -13,6 +13,9 @@ _LOG_BYTES = 1 << 20
 _ALARMS_PART = 64
 """One part of so many of the capacity is for alarms alone."""
 
+_OWN_PART = 4
+"""A store that takes one part of so many of its disk is what fills it."""
+
 _PRESSED_PART = 10
 _RELIEVED_PART = 5
 
@@ -20,13 +23,20 @@ _RELIEVED_PART = 5
 class Room(NamedTuple):
     """Bytes: of all files, of what they hold, of what they still take; cause: why not more.
 
-    capacity is what may be used at all, under the cap and on the disk as it is now.
+    capacity is what may be used at all, under the cap and on the disk as it is now. disk_bytes is
+    the size of the whole disk.
     """
 
     size_bytes: int
     used_bytes: int
     free_bytes: int
     cause: str
+    disk_bytes: int
+
+    @property
+    def may_thin(self) -> bool:
+        """Whether thinning helps: not where others have filled the disk, who would take more."""
+        return self.cause == CAP or self.size_bytes >= self.disk_bytes // _OWN_PART
 
     @property
     def capacity(self) -> int:
@@ -63,4 +73,5 @@ def measure(database: Database) -> Room:
     free = unused * page + min(under_cap, on_disk)
     if cause == DISK and disk + log < _LOG_BYTES:
         free = 0
-    return Room(size + log, (pages - unused) * page, free, cause)
+    whole = disk_bytes(database.file.parent)
+    return Room(size + log, (pages - unused) * page, free, cause, whole)
