@@ -24,9 +24,9 @@ class Gate:
         """Return when a message of about that size may be sent."""
         self._waiting[part] += 1
         try:
-            while not self._may(part, size_bytes):
+            while not self._may(part, size_bytes, pause_ms := self._pause_ms(part)):
                 self._changed.clear()
-                await self._wait(part)
+                await self._wait(pause_ms)
         finally:
             self._waiting[part] -= 1
             if part is not Part.BACKLOG:
@@ -45,7 +45,13 @@ class Gate:
             self.pace.acknowledged(size_bytes, sent_ms, self._clock.steady_ms())
         self._changed.set()
 
-    def _may(self, part: Part, size_bytes: int) -> bool:
+    def _pause_ms(self, part: Part) -> float:
+        """Return how long the configured pace keeps a part from sending."""
+        if part is not Part.BACKLOG:
+            return 0.0
+        return self.allowance.wait_ms(self._clock.steady_ms())
+
+    def _may(self, part: Part, size_bytes: int, pause_ms: float) -> bool:
         if part is Part.ALARM:
             return self._in_flight < self._slots
         if self._in_flight >= max(1, self._slots - 1) or not self.pace.has_room(size_bytes):
@@ -53,12 +59,10 @@ class Gate:
         if part is Part.LIVE:
             return True
         ahead = self._waiting[Part.ALARM] + self._waiting[Part.LIVE]
-        return not ahead and self.allowance.wait_ms(self._clock.steady_ms()) <= 0
+        return not ahead and not pause_ms
 
-    async def _wait(self, part: Part) -> None:
-        wait_ms = 0.0
-        if part is Part.BACKLOG:
-            wait_ms = self.allowance.wait_ms(self._clock.steady_ms())
+    async def _wait(self, pause_ms: float) -> None:
+        """Wait until something changes, or the pause that was decided on is over."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(1.0, wait_ms) / 1000 if wait_ms else None):
+            async with asyncio.timeout(max(1.0, pause_ms) / 1000 if pause_ms else None):
                 await self._changed.wait()
