@@ -50,9 +50,10 @@ def read_identity(table: Table, folder: Path) -> tuple[Path | None, Path | None]
     certificate, key = table.optional_text("cert_file"), table.optional_text("key_file")
     if certificate is None and key is None:
         return None, None
-    if certificate is None or key is None:
-        given, missing = ("key_file", "cert_file") if certificate is None else _KEY_MISSING
-        raise table.error(given, f"needs {missing} beside it")
+    if certificate is None:
+        raise table.error("key_file", "needs cert_file beside it")
+    if key is None:
+        raise table.error("cert_file", "needs key_file beside it")
     read_file(table, "cert_file", folder / certificate)
     _secret(table, "key_file", folder / key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -63,9 +64,6 @@ def read_identity(table: Table, folder: Path) -> tuple[Path | None, Path | None]
         problem = f"{folder / certificate}: no certificate in PEM form that {key} is the key of"
         raise table.error("cert_file", f"{problem}, without a passphrase") from None
     return folder / certificate, folder / key
-
-
-_KEY_MISSING = ("cert_file", "key_file")
 
 
 def _secret(table: Table, key: str, file: Path) -> bytes:

@@ -22,12 +22,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Retention:
-    """Used by one task. expired: batches since the start; searches: for what was deleted."""
+    """Used by one task. searches: how often what was deleted was looked for."""
 
     def __init__(
         self, store: Store, clock: Clock, limits_s: Sequence[int | None], pulse: Pulse
     ) -> None:
-        self.expired = 0
         self.searches = 0
         self._store = store
         self._clock = clock
@@ -55,7 +54,6 @@ class Retention:
 
     def _note(self, batches: tuple[int, ...], sample: tuple[bytes, ...]) -> None:
         if any(batches):
-            self.expired += sum(batches)
             names = {f"P{number}": count for number, count in enumerate(batches) if count}
             _LOG.info("batches are too old to be kept %s", pairs(**names))
         self._sought = [*self._sought, *sample][-_SOUGHT:]

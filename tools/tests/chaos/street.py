@@ -112,10 +112,6 @@ class Street:
             for stream, seq in node.acknowledged()
         }
 
-    def made(self):
-        """All that any node has measured, as (eui, stream, seq)."""
-        return {(node.eui.hex(), *number) for node in self.nodes for number in node.made}
-
     def set_clock(self, told):
         """Let the gateway's clock be wrong by so many ms, or "unset"."""
         file = self.folder / "clock.new"
